@@ -1,0 +1,58 @@
+"""Monocular depth networks from a pair of cameras, without a single label.
+
+The names in `__all__` are the public API; each is imported at its first use, so that `import stereodistill`
+stays fast and free of torch.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+_HOME = {
+    "DepthMap": "predict",
+    "MonoPredictor": "predict",
+    "Prediction": "types",
+    "Rig": "types",
+    "StereoPair": "types",
+    "StereoPredictor": "predict",
+    "UserError": "errors",
+    "View": "types",
+    "evaluate": "evaluation",
+    "export": "export",
+    "fit": "engine.fit",
+    "from_pretrained": "predict",
+    "label": "label",
+    "load_teacher": "predict",
+    "open_dataset": "data",
+    "push_to_hub": "weights",
+    "train": "engine",
+}
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str):
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("stereodistill")
+    elif name in _HOME:
+        value = getattr(import_module(f"stereodistill.{_HOME[name]}"), name)
+    else:
+        raise AttributeError(f"module 'stereodistill' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Keeps `stereodistill.export` and `.label` the functions, also after the modules of these names were imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

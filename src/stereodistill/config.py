@@ -1,0 +1,90 @@
+"""Strict, frozen configuration: defaults live in the class, a recipe states differences, a typo is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stereodistill.errors import UserError
+
+C = TypeVar("C", bound="Config")
+
+
+class Config(BaseModel):
+    """Base of every configuration class: unknown keys are refused, values cannot be changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @classmethod
+    def parse(cls: type[C], values: dict[str, Any], source: str = "configuration") -> C:
+        """Build from plain values; the first problem becomes one clear line."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+            hint = ""
+            if first["type"] == "extra_forbidden":
+                hint = f"; known keys here: {', '.join(sorted(_known_keys(cls, first['loc'][:-1])))}"
+            raise UserError(f"{source}: {key}: {first['msg']}{hint}") from None
+
+
+def _known_keys(cls: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    for part in path:
+        annotation = cls.model_fields[part].annotation if part in cls.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        cls = annotation
+    return list(cls.model_fields)
+
+
+def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a shipped recipe by name (`lite_stereo`, `own/street`) or a YAML file, then apply `a.b=value` overrides."""
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = Path(str(files("stereodistill") / "recipes" / f"{name_or_path}.yaml"))
+    if not path.is_file():
+        raise UserError(f"no recipe {name_or_path!r}: give a YAML file or one of {', '.join(recipe_names())}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected `key: value` lines at the top level")
+    for override in overrides:
+        _apply_override(values, override)
+    return values
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with the package."""
+    root = Path(str(files("stereodistill") / "recipes"))
+    return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.yaml"))
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"override {override!r}: expected key=value, for example optimizer.lr=1e-4")
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise UserError(f"override {override!r}: {parent!r} is a single value, it has no keys below it")
+    values[last] = parse_scalar(text)
+
+
+def parse_scalar(text: str) -> Any:
+    """A value as YAML would read it, with `1e-4` read as a number (YAML 1.1 calls it a string)."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,19 @@
+"""Stereo pairs: opening them (`open_dataset`), judging them (`check_dataset`), splitting and augmenting them."""
+
+from stereodistill.data.check import check_dataset
+from stereodistill.data.findings import CheckReport, Finding
+from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
+from stereodistill.data.layouts import LAYOUTS, PairFiles
+from stereodistill.data.stretches import split_stretches
+
+__all__ = [
+    "LAYOUTS",
+    "CheckReport",
+    "Finding",
+    "PairDataset",
+    "PairFiles",
+    "StereoDataset",
+    "check_dataset",
+    "open_dataset",
+    "split_stretches",
+]

@@ -1,0 +1,146 @@
+"""Stereo pairs on disk as a dataset: `len(dataset)`, `dataset.names`, `dataset.load(i) -> StereoPair`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from stereodistill.data.layouts import LAYOUTS, UNDERSTOOD, Found, PairFiles, find_pairs
+from stereodistill.data.rigs import rig_at
+from stereodistill.data.video import SideBySideFolder, SideBySideVideo
+from stereodistill.errors import UserError
+from stereodistill.io.disparity import read_disparity
+from stereodistill.io.images import read_image
+from stereodistill.io.video import VIDEO_SUFFIXES
+from stereodistill.types import Rig, StereoPair, View
+
+
+class StereoDataset(Protocol):
+    """What every consumer of pairs relies on; `names` are in sequence order."""
+
+    names: list[str]
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int) -> StereoPair: ...
+
+
+class PairDataset:
+    """Pairs of image files, with ground truth and rigs where there are some."""
+
+    def __init__(self, pairs: Sequence[PairFiles]):
+        self._pairs = list(pairs)
+        self.names = [files.name for files in self._pairs]
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def pair_files(self, index: int) -> PairFiles:
+        """The files that pair `index` is read from."""
+        return self._pairs[index]
+
+    def load(self, index: int) -> StereoPair:
+        """Pair `index`: images (3, H, W), disparities and masks (1, H, W), the rig at this image width.
+
+        Raises:
+            UserError: a file cannot be read, the views differ in size, or the ground truth is not a disparity.
+        """
+        files = self._pairs[index]
+        left, right = _to_tensor(read_image(files.left)), _to_tensor(read_image(files.right))
+        if left.shape != right.shape:
+            raise UserError(
+                f"{files.name}: the two views must have one size, found {_size(left)} in {files.left} "
+                f"and {_size(right)} in {files.right}; rectify or resize them together"
+            )
+        views = [_view(left, files.disparity), _view(right, files.disparity_right)]
+        rig = rig_at(files.calibration, tuple(left.shape[-2:]))
+        return StereoPair(left=views[0], right=views[1], rig=rig, name=files.name)
+
+
+def open_dataset(
+    path: str | Path | tuple[str | Path, str | Path],
+    *,
+    layout: str = "auto",
+    rig: Rig | None = None,
+    limit: int | None = None,
+) -> PairDataset | SideBySideFolder | SideBySideVideo:
+    """Open stereo pairs of any understood layout; nothing is decoded yet.
+
+    Args:
+        path: a folder, a CSV list, a video, or the two files of one pair `(left, right)`.
+        layout: "auto", or one of "folder", "kitti", "csv", "pair" (told apart by file names), "sbs" (side by side).
+        rig: replaces every calibration found; it holds at its own width and is scaled to each image's width
+            (`width=0`: it holds at each image's own width).
+        limit: use only the first `limit` pairs.
+
+    Raises:
+        UserError: absent path, no pairs, or a view missing for some names; one line that says how to mend it.
+    """
+    if layout not in LAYOUTS:
+        raise UserError(f"layout {layout!r} is not known; choose one of {', '.join(LAYOUTS)}")
+    if limit is not None and limit < 1:
+        raise UserError(f"limit must be at least 1, found {limit}")
+    if isinstance(path, tuple):
+        return PairDataset([_pair_of_files(path, rig)])
+    path = Path(path)
+    if layout == "sbs":
+        return _open_side_by_side(path, rig, limit)
+    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+        raise UserError(f"{path}: a video holds pairs only when both views lie side by side; then say layout 'sbs'")
+    found = find_pairs(path, layout)
+    refuse_unpaired(found, path)
+    return PairDataset([with_rig(files, rig) for files in found.pairs[:limit]])
+
+
+def refuse_unpaired(found: Found, path: Path) -> None:
+    """Raise when images lack their partner; training on half a data set by accident must not happen."""
+    if found.unpaired:
+        first, total = found.unpaired[0], len(found.pairs) + len(found.unpaired)
+        raise UserError(
+            f"{path}: one view missing for {len(found.unpaired)} of {total} names, for example {first} has no "
+            f"partner of that name; add the missing images or remove the lonely ones"
+        )
+
+
+def with_rig(files: PairFiles, rig: Rig | None) -> PairFiles:
+    """The same pair with its calibration replaced, when one is given."""
+    return files if rig is None else replace(files, calibration=rig)
+
+
+def _pair_of_files(paths: tuple[str | Path, str | Path], rig: Rig | None) -> PairFiles:
+    left, right = (Path(p) for p in paths)
+    for file in (left, right):
+        if not file.is_file():
+            raise UserError(f"{file}: no such image file")
+    return PairFiles(name=left.stem, left=left, right=right, calibration=rig)
+
+
+def _open_side_by_side(path: Path, rig: Rig | None, limit: int | None) -> SideBySideFolder | SideBySideVideo:
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; expected stereo data: {UNDERSTOOD}")
+    return (SideBySideFolder if path.is_dir() else SideBySideVideo)(path, rig, limit)
+
+
+def _view(image: torch.Tensor, truth: Path | None) -> View:
+    if truth is None:
+        return View.unlabelled(image)
+    disparity, valid = read_disparity(truth)
+    if disparity.shape != tuple(image.shape[-2:]):
+        raise UserError(
+            f"{truth}: ground truth must have the size of its image {_size(image)}, found "
+            f"{disparity.shape[1]}x{disparity.shape[0]}"
+        )
+    return View(image=image, disparity=torch.from_numpy(disparity)[None], valid=torch.from_numpy(valid)[None])
+
+
+def _to_tensor(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def _size(image: torch.Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"

@@ -1,0 +1,76 @@
+"""From samples to batches: which samples step k of rank r sees is a pure function of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from stereodistill.rng import epoch_order, rng
+from stereodistill.types import StereoPair, collate
+
+AUGMENT = 1
+"""Purpose number of the augmentation's generator (scenes use 0)."""
+
+
+class Samples(Protocol):
+    """Anything that can be trained on."""
+
+    def __len__(self) -> int: ...
+    def load(self, index: int) -> StereoPair: ...
+
+
+Augment = Callable[[StereoPair, np.random.Generator], StereoPair]
+
+
+class Batches(Dataset):
+    """Micro-batch k of this process, augmented and collated.
+
+    The stream of samples is one endless sequence of positions; epoch e visits a permutation that depends
+    on (seed, e).  A global micro-batch takes the next positions, each process its own share of them.
+    """
+
+    def __init__(
+        self, samples: Samples, augment: Augment, *, seed: int, batch_size: int, rank: int = 0, num_ranks: int = 1
+    ):
+        self.samples, self.augment, self.seed = samples, augment, seed
+        self.batch_size, self.rank = batch_size, rank
+        self.per_rank = batch_size // num_ranks
+        assert self.per_rank * num_ranks == batch_size, "the batch must divide by the number of processes"
+
+    def __getitem__(self, number: int) -> StereoPair:
+        first = number * self.batch_size + self.rank * self.per_rank
+        return collate([self._sample(first + i) for i in range(self.per_rank)])
+
+    def _sample(self, position: int) -> StereoPair:
+        epoch, place = divmod(position, len(self.samples))
+        index = place if getattr(self.samples, "endless", False) else int(self._order(epoch)[place])
+        return self.augment(self.samples.load(index), rng(self.seed, epoch, index, AUGMENT))
+
+    @lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
+    def _order(self, epoch: int) -> np.ndarray:
+        return epoch_order(self.seed, epoch, len(self.samples))
+
+
+def iterate(batches: Batches, start: int, stop: int, workers: int) -> Iterator[StereoPair]:
+    """Micro-batches `start` .. `stop` - 1 in order, prepared ahead by worker processes."""
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(start, stop),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
+    )
+    return iter(loader)
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
+    import cv2
+
+    cv2.setNumThreads(0)

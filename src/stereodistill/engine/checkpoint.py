@@ -1,0 +1,108 @@
+"""Checkpoints that survive a kill at any moment: written aside, checksummed, renamed; never unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from stereodistill.errors import UserError
+
+KEEP = 2
+
+
+def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], info: dict[str, Any]) -> Path:
+    """Write `folder/step_NNNNNNNN/` (state.safetensors + state.json with its checksum); keep the last two.
+
+    The folder appears under its name only when everything in it is on disk; a full or read-only disk is a
+    UserError and leaves the older checkpoints alone.
+    """
+    target = folder / f"step_{step:08d}"
+    partial = folder / f".partial_{step:08d}"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        blob = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+        record = {"step": step, "sha256": hashlib.sha256(blob).hexdigest(), **info}
+        _write_synced(partial / "state.safetensors", blob)
+        _write_synced(partial / "state.json", json.dumps(record).encode())
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise UserError(f"cannot write the checkpoint {target}: {error.strerror}; free space, then --resume") from None
+    for old in _checkpoints(folder)[:-KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The newest intact checkpoint as (tensors, info), or None; a damaged one is skipped with a warning."""
+    for path in reversed(_checkpoints(folder)):
+        try:
+            info = json.loads((path / "state.json").read_bytes())
+            blob = (path / "state.safetensors").read_bytes()
+        except (OSError, ValueError):
+            info, blob = {}, b""
+        if blob and hashlib.sha256(blob).hexdigest() == info.get("sha256"):
+            return load_tensors(blob), info
+        warnings.warn(f"checkpoint {path} is damaged; trying the one before it", stacklevel=2)
+    return None
+
+
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's moments and counters as flat tensors, `optimizer/PARAMETER/KEY`."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer/{number}/{key}": torch.as_tensor(value) for number, s in state.items() for key, value in s.items()
+    }
+
+
+def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put the moments of `pack_optimizer` back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, number, key = name.split("/")
+            state.setdefault(int(number), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+class Ema:
+    """Exponential moving average of a network's parameters; buffers (norm statistics) are copied."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay = decay
+        self.shadow = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move towards the model; early on the average is shorter, so that the random start is forgotten."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for name, tensor in model.state_dict().items():
+                shadow = self.shadow[name]
+                if shadow.is_floating_point():
+                    shadow.lerp_(tensor.detach(), 1 - decay)
+                else:
+                    shadow.copy_(tensor)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step_*"))
+
+
+def _write_synced(path: Path, blob: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(blob)
+        file.flush()
+        os.fsync(file.fileno())

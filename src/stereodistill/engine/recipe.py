@@ -1,0 +1,141 @@
+"""What a recipe may say.  Defaults live here; a recipe states differences only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt
+
+from stereodistill.config import Config, read_recipe
+from stereodistill.data.augment import AugmentMono, AugmentStereo
+from stereodistill.errors import UserError
+from stereodistill.losses import DistillLoss, SupervisedLoss
+
+Size = tuple[int, int]
+
+
+class ModelSpec(Config):
+    """Which network, and what it starts from."""
+
+    name: str
+    options: dict[str, Any] = {}
+    weights: str | None = None
+    """Start from these weights (name, folder, hub id) instead of a random initialisation."""
+
+
+class SynthSource(Config):
+    """Procedural worlds, a new scene for every sample unless `num` makes it a finite set."""
+
+    source: Literal["synth"] = "synth"
+    worlds: dict[str, float] = {"flying": 1.0}
+    """World -> share of the samples."""
+    size: Size = (320, 640)
+    num: PositiveInt | None = None
+
+
+class PairsSource(Config):
+    """Stereo pairs on disk; `labels` adds a teacher's cached disparity (see `label`)."""
+
+    source: Literal["pairs"] = "pairs"
+    path: str
+    layout: str = "auto"
+    labels: str | None = None
+    names: tuple[str, ...] | None = None
+    """Use only these pairs (`fit` keeps its held-out stretches away from training with it)."""
+
+
+class OptimizerSpec(Config):
+    """AdamW and its learning-rate schedule over the whole run."""
+
+    lr: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    schedule: Literal["cosine", "halving", "constant"] = "halving"
+    halve_at: tuple[float, ...] = (0.4, 0.7, 0.9)
+    """Shares of the run after which the rate is halved (Guo et al. 2018: epochs 20, 35, 45 of 50)."""
+    warmup_steps: int = Field(0, ge=0)
+    final_ratio: float = Field(0.01, ge=0, le=1)
+    """Cosine: last learning rate as a share of the first."""
+    clip_norm: float | None = 1.0
+
+
+class LoopSpec(Config):
+    """How long, how large, how often."""
+
+    steps: PositiveInt | None = None
+    epochs: float | None = Field(None, gt=0)
+    """Exactly one of `steps` and `epochs`; epochs need a finite set."""
+    batch_size: PositiveInt = 4
+    """Of one optimiser step, over all processes and accumulation rounds."""
+    accumulate: PositiveInt = 1
+    precision: Literal["no", "bf16"] = "no"
+    ema_decay: float = Field(0.0, ge=0, lt=1)
+    seed: int = 0
+    workers: int = Field(1, ge=0)
+    log_every: PositiveInt = 10
+    checkpoint_every_s: float = Field(120.0, ge=0)
+    validate_every: PositiveInt | None = None
+    tensorboard: bool = False
+
+
+class _Recipe(Config):
+    cite: str = ""
+    """Where the method and its numbers come from."""
+    model: ModelSpec
+    data: Annotated[SynthSource | PairsSource, Field(discriminator="source")] = SynthSource()
+    optimizer: OptimizerSpec = OptimizerSpec()
+    loop: LoopSpec
+
+    @property
+    def hash(self) -> str:
+        """Short fingerprint of everything the recipe says: a run resumes only under the same one."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class StereoRecipe(_Recipe):
+    """Train a stereo network on known disparity."""
+
+    stage: Literal["supervised_stereo"] = "supervised_stereo"
+    augment: AugmentStereo = AugmentStereo()
+    loss: SupervisedLoss = SupervisedLoss()
+
+
+class MonoRecipe(_Recipe):
+    """Train a monocular network on known disparity (`supervised_mono`) or on a teacher's (`distill`)."""
+
+    stage: Literal["supervised_mono", "distill"]
+    augment: AugmentMono = AugmentMono()
+    loss: DistillLoss = DistillLoss()
+
+
+Recipe = StereoRecipe | MonoRecipe
+STAGES: dict[str, type[StereoRecipe] | type[MonoRecipe]] = {
+    "supervised_stereo": StereoRecipe,
+    "supervised_mono": MonoRecipe,
+    "distill": MonoRecipe,
+}
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A shipped recipe by name or a YAML file, with `key.below=value` overrides, checked."""
+    return parse_recipe(read_recipe(name_or_path, overrides), source=name_or_path)
+
+
+def parse_recipe(values: dict[str, Any], source: str = "recipe") -> Recipe:
+    """Check plain values; the error names the wrong key and the known ones."""
+    stage = values.get("stage")
+    if stage not in STAGES:
+        raise UserError(f"{source}: stage: expected one of {', '.join(STAGES)}, found {stage!r}")
+    recipe = STAGES[stage].parse(values, source)
+    loop = recipe.loop
+    if (loop.steps is None) == (loop.epochs is None):
+        raise UserError(f"{source}: loop: give exactly one of steps and epochs")
+    if loop.batch_size % loop.accumulate:
+        raise UserError(f"{source}: loop.batch_size {loop.batch_size} must divide by loop.accumulate {loop.accumulate}")
+    if recipe.stage == "distill" and not (isinstance(recipe.data, PairsSource) and recipe.data.labels):
+        raise UserError(f"{source}: distill needs a teacher's labels: data.source=pairs data.labels=DIR (see `label`)")
+    return recipe

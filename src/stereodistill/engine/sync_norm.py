@@ -1,0 +1,41 @@
+"""Batch norm over all processes: two processes then compute what one does on the whole batch."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+def synchronise_norms(model: nn.Module, accelerator: Accelerator) -> nn.Module:
+    """Exchange batch-norm statistics between processes; PyTorch's own layer does this on GPUs only."""
+    if accelerator.num_processes == 1:
+        return model
+    if accelerator.device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = GlobalBatchNorm2d
+    return model
+
+
+class GlobalBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose mean and variance are of the global batch, for CPU processes (gloo)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        count = input.numel() // input.shape[1] * dist.get_world_size()
+        value = input.float()
+        mean = all_reduce(value.sum((0, 2, 3))) / count
+        centred = value - mean[:, None, None]
+        variance = all_reduce((centred**2).sum((0, 2, 3))) / count
+        with torch.no_grad():
+            assert self.momentum is not None and self.running_mean is not None and self.running_var is not None
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            self.num_batches_tracked += 1
+        scaled = centred * (variance + self.eps).rsqrt()[:, None, None]
+        return (scaled * self.weight[:, None, None] + self.bias[:, None, None]).to(input.dtype)

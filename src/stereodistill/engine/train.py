@@ -1,0 +1,166 @@
+"""One stage of training from a recipe to weights on disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import nn
+
+from stereodistill import losses, models
+from stereodistill.data.augment import augment_mono, augment_stereo
+from stereodistill.engine.batches import Batches, Samples
+from stereodistill.engine.loop import Loop, Objective, Validate
+from stereodistill.engine.recipe import MonoRecipe, Recipe, StereoRecipe, load_recipe
+from stereodistill.engine.samples import open_samples
+from stereodistill.engine.sync_norm import synchronise_norms
+from stereodistill.errors import UserError
+from stereodistill.types import Loss, StereoPair
+from stereodistill.weights import WeightsHeader, load_weights, save_weights
+
+
+def train(
+    recipe: str | Recipe,
+    out: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    device: str = "auto",
+    samples: Samples | None = None,
+    validate: Validate | None = None,
+    on_step: Callable[[int, int, float], None] | None = None,
+    header: dict | None = None,
+) -> Path:
+    """Run one stage; returns `out/weights`.
+
+    `recipe` is a shipped name, a YAML file or a parsed recipe.  `resume` goes on from the newest intact
+    checkpoint in `out`; without it a folder that already holds a run is refused.  `header` adds fields
+    (rig, metrics, ...) to the weights' header.
+    """
+    recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
+    out = Path(out)
+    _prepare_folder(out, resume)
+    precision = "bf16" if recipe.loop.precision == "bf16" else "no"
+    accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu" or not torch.cuda.is_available())
+    set_seed(recipe.loop.seed)
+    model = build_model(recipe)
+    samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
+    loop = Loop(
+        recipe=recipe,
+        model=synchronise_norms(model, accelerator),
+        batches=make_batches(recipe, samples, accelerator),
+        objective=objective_of(recipe),
+        num_steps=num_steps(recipe, len(samples)),
+        out=out,
+        accelerator=accelerator,
+        validate=validate,
+        **({"on_step": on_step} if on_step else {}),
+    )
+    loop.run(resume)
+    if accelerator.is_main_process:
+        save_weights(out / "weights", loop.averaged(), header_of(recipe, model, header or {}))
+    accelerator.wait_for_everyone()
+    return out / "weights"
+
+
+def build_model(recipe: Recipe) -> nn.Module:
+    """The network of a recipe, randomly initialised or from the weights it names."""
+    wanted = "stereo" if isinstance(recipe, StereoRecipe) else "mono"
+    model = models.build(recipe.model.name, **recipe.model.options)
+    if model.kind != wanted:
+        raise UserError(f"stage {recipe.stage} trains a {wanted} network, {recipe.model.name} is a {model.kind} one")
+    if recipe.model.weights:
+        start, header = load_weights(recipe.model.weights)
+        if header.architecture != recipe.model.name or start.options != model.options:
+            raise UserError(
+                f"model.weights {recipe.model.weights} hold {header.architecture} {start.options}, "
+                f"the recipe builds {recipe.model.name} {model.options}"
+            )
+        model = start
+    return model
+
+
+def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> Batches:
+    """Augmented micro-batches of this process."""
+    if len(samples) == 0:
+        raise UserError("no samples to train on")
+    micro = recipe.loop.batch_size // recipe.loop.accumulate
+    if micro % accelerator.num_processes:
+        raise UserError(
+            f"loop.batch_size / loop.accumulate = {micro} must divide by the {accelerator.num_processes} processes"
+        )
+    if isinstance(recipe, StereoRecipe):
+        augment = partial(_augment_stereo, config=recipe.augment)
+    else:
+        augment = partial(_augment_mono, config=recipe.augment)
+    return Batches(
+        samples,
+        augment,
+        seed=recipe.loop.seed,
+        batch_size=micro,
+        rank=accelerator.process_index,
+        num_ranks=accelerator.num_processes,
+    )
+
+
+def objective_of(recipe: Recipe) -> Objective:
+    """The stage's loss as a function of (model, batch)."""
+    if isinstance(recipe, StereoRecipe):
+
+        def stereo(model: nn.Module, pair: StereoPair) -> Loss:
+            left, right = (_channels_last(view.image) for view in (pair.left, pair.right))
+            return losses.supervised_stereo(model(left, right), pair, recipe.loss)
+
+        return stereo
+    function = losses.distill if recipe.stage == "distill" else losses.supervised_mono
+
+    def mono(model: nn.Module, pair: StereoPair) -> Loss:
+        return function(model(_channels_last(pair.left.image)), pair, recipe.loss)
+
+    return mono
+
+
+def num_steps(recipe: Recipe, num_samples: int) -> int:
+    """Optimiser steps of the whole run."""
+    if recipe.loop.steps is not None:
+        return recipe.loop.steps
+    assert recipe.loop.epochs is not None
+    return max(1, math.ceil(recipe.loop.epochs * num_samples / recipe.loop.batch_size))
+
+
+def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
+    """The header that goes with trained weights: what they are, how they were made."""
+    base = {
+        "architecture": model.name,
+        "kind": model.kind,
+        "options": model.options,
+        "input_size": recipe.augment.size,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    return WeightsHeader.parse(base | extra, "weights header")
+
+
+def _prepare_folder(out: Path, resume: bool) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+    if (out / "checkpoints").exists() and not resume:
+        raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
+
+
+def _augment_stereo(pair, rng, config):
+    return augment_stereo(pair, config, rng)
+
+
+def _augment_mono(pair, rng, config):
+    return augment_mono(pair, config, rng)
+
+
+def _channels_last(image: torch.Tensor) -> torch.Tensor:
+    return image.contiguous(memory_format=torch.channels_last)

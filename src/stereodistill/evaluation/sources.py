@@ -1,0 +1,189 @@
+"""Where predictions come from: a network, a matcher, a folder of finished maps, a constant.
+
+A source is called with a pair and answers `(disparity_px, valid)`: (H, W) float32 in pixels of the left image's
+width for the pair's own rig, and (H, W) bool.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from stereodistill.errors import UserError
+from stereodistill.evaluation.metrics import usable
+from stereodistill.io.disparity import DISPARITY_SUFFIXES, read_disparity
+from stereodistill.ops.geometry import depth_to_disparity, disparity_to_depth
+from stereodistill.ops.resize import resize_disparity, resize_mask
+from stereodistill.predict import CameraWarning, MonoPredictor, StereoPredictor, Teacher, from_pretrained, load_teacher
+from stereodistill.predict.load import NEEDS_WEIGHTS
+from stereodistill.types import StereoPair
+from stereodistill.weights import TENSORS
+
+MEDIAN_PIXELS_PER_IMAGE = 10_000
+
+
+class Source(Protocol):
+    """Anything that predicts the left view's disparity of a pair."""
+
+    name: str
+
+    def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+def load_source(weights: str | Path | MonoPredictor | StereoPredictor | Teacher, device: str = "auto") -> Source:
+    """The source behind what `evaluate` takes as weights: mono or stereo weights, a teacher, or either one loaded.
+
+    Raises:
+        UserError: as `from_pretrained` and `load_teacher`.
+    """
+    loaded = _load(weights, device) if isinstance(weights, (str, Path)) else weights
+    if isinstance(loaded, MonoPredictor):
+        return MonoNetwork(loaded, str(weights) if loaded is not weights else loaded.header.architecture)
+    name = str(weights) if loaded is not weights else loaded.name
+    return StereoNetwork(loaded, name) if isinstance(loaded, StereoPredictor) else Matcher(loaded, name)
+
+
+def _load(weights: str | Path, device: str) -> MonoPredictor | StereoPredictor | Teacher:
+    path = Path(weights)
+    if path.is_file() and path.suffix.lower() != ".onnx" or (path / TENSORS).is_file():
+        return from_pretrained(weights, device)
+    if str(weights) == "sgbm" or path.exists() or str(weights) in NEEDS_WEIGHTS:
+        return load_teacher(weights, device)
+    return from_pretrained(weights, device)
+
+
+@dataclass(frozen=True)
+class PredictionFolder:
+    """Finished disparity maps, one file NAME.png (16 bit, px * 256), NAME.pfm or NAME.npy for each pair.
+
+    They may lie in `disparity/` inside the folder, as `label` writes them, and may have another size than the images.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder}: no such folder of predictions")
+
+    @property
+    def name(self) -> str:
+        return str(self.folder)
+
+    def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
+        # Not with_suffix: a pair may be called `drive.0001`.
+        inside = self.folder / "disparity"
+        folder = inside if inside.is_dir() else self.folder
+        candidates = [folder / f"{pair.name}{suffix}" for suffix in DISPARITY_SUFFIXES]
+        found = [path for path in candidates if path.is_file()]
+        if len(found) != 1:
+            state = "no prediction" if not found else f"{len(found)} predictions"
+            expected = ", ".join(path.name for path in candidates)
+            raise UserError(f"{folder}: {state} for pair {pair.name!r}: expected exactly one of {expected}")
+        return read_disparity(found[0])
+
+
+@dataclass(frozen=True)
+class MonoNetwork:
+    """A monocular network; its metres, not its pixels, are what counts for another camera pair."""
+
+    predictor: MonoPredictor
+    name: str
+
+    def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
+        if not pair.rig.is_metric:
+            with warnings.catch_warnings():
+                # Its metres would be for an assumed camera; only its pixels are used here.
+                warnings.simplefilter("ignore", CameraWarning)
+                disparity_px = self.predictor.predict(pair.left.image).disparity_px
+            return disparity_px, usable(disparity_px)
+        depth_m = self.predictor.predict(pair.left.image, rig=pair.rig).depth_m
+        disparity, valid = depth_to_disparity(torch.from_numpy(depth_m)[None], pair.rig)
+        return disparity[0].numpy(), valid[0].numpy()
+
+
+@dataclass(frozen=True)
+class StereoNetwork:
+    """A stereo network, without the confidence that a teacher would compute."""
+
+    predictor: StereoPredictor
+    name: str
+
+    def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
+        depth = self.predictor.predict(pair.left.image, pair.right.image, confidence=False)
+        return depth.disparity_px, depth.valid
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """A teacher that is no network of ours, such as SGBM."""
+
+    teacher: Teacher
+    name: str
+
+    def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
+        left, right = (view.image.permute(1, 2, 0).contiguous().numpy() for view in (pair.left, pair.right))
+        disparity, _ = self.teacher.match(left, right, name=str(pair.name))
+        return disparity, usable(disparity)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same depth (or, without a metric rig, the same share of the image width) everywhere: the least one can do."""
+
+    value: float
+    metric: bool
+    name: str = "median-depth constant"
+
+    def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
+        height, width = pair.size
+        if not self.metric:
+            return np.full((height, width), self.value * width, dtype=np.float32), np.ones((height, width), dtype=bool)
+        disparity, valid = depth_to_disparity(torch.full((1, height, width), self.value), pair.rig)
+        return disparity[0].numpy(), valid[0].numpy()
+
+
+def constant_baseline(train_data: Any) -> Constant:
+    """The constant that scores best without looking: the median depth of the training pairs' left ground truth.
+
+    Args:
+        train_data: a dataset (`len`, `load(i) -> StereoPair`) whose pairs have disparity; teacher labels serve too.
+
+    Every image counts the same (at most 10 000 of its pixels, evenly spread).  When a rig is unknown, the median
+    share of the image width takes the place of the median depth.
+
+    Raises:
+        UserError: no pair has ground truth.
+    """
+    pairs = [train_data.load(index) for index in range(len(train_data))]
+    pairs = [pair for pair in pairs if bool(pair.left.valid.any())]
+    if not pairs:
+        raise UserError("the constant baseline needs training pairs with disparity: none of them has any")
+    metric = all(pair.rig.is_metric for pair in pairs)
+    samples = [_sample(pair, metric) for pair in pairs]
+    name = "median-depth constant" if metric else "median-disparity constant"
+    return Constant(value=float(np.median(np.concatenate(samples))), metric=metric, name=name)
+
+
+def at_size(disparity_px: np.ndarray, valid: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A prediction resized to the ground truth's (height, width); values follow the width, holes stay holes."""
+    valid = valid & usable(disparity_px)
+    disparity = np.where(valid, disparity_px, 0.0).astype(np.float32)
+    if disparity.shape == size:
+        return disparity, valid
+    resized = resize_disparity(torch.from_numpy(disparity)[None], size)[0].numpy()
+    return resized, resize_mask(torch.from_numpy(valid)[None], size)[0].numpy() & (resized > 0)
+
+
+def _sample(pair: StereoPair, metric: bool) -> np.ndarray:
+    values, valid = pair.left.disparity / pair.size[1], pair.left.valid
+    if metric:
+        values, known = disparity_to_depth(pair.left.disparity, pair.rig)
+        valid = valid & known
+    known_values = values[valid].numpy()
+    return known_values[:: math.ceil(max(known_values.size, 1) / MEDIAN_PIXELS_PER_IMAGE)]

@@ -1,0 +1,168 @@
+"""Disparity files to arrays and back: 16-bit PNG, PFM, npy.
+
+In memory a disparity is float32 (height, width) in pixels of its own width, 0 where unknown, next to a bool
+mask of the same shape, True where known.  Files: PNG holds `round(256 * pixels)`, 0 = unknown (KITTI); PFM
+and npy hold pixels; 0, NaN and infinity are unknown.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+
+from stereodistill.errors import UserError
+from stereodistill.io.files import read_bytes, shown, write_bytes
+from stereodistill.io.images import MAX_PIXELS, read_samples, write_image
+
+DISPARITY_SUFFIXES = (".png", ".pfm", ".npy")
+
+PNG_UNITS_PER_PX = 256
+PNG_LARGEST_PX = 65535 / PNG_UNITS_PER_PX
+
+_PFM_HEADER = re.compile(rb"(P[Ff])\s+(\d{1,9})\s+(\d{1,9})\s+(\S{1,40})[ \t]*\r?\n")
+
+
+def read_disparity(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read (disparity, valid): float32 and bool (height, width); disparity in pixels, 0 where not valid.
+
+    Raises `UserError` for an unreadable or truncated file, for negative values (the sign convention is
+    `x_right = x_left - disparity`), and for values above the map's own width (another unit or scale).
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".png":
+        values = read_samples(path)
+        if values.dtype != np.uint16 or values.ndim != 2:
+            found = f"{values.dtype.itemsize * 8}-bit {'grey' if values.ndim == 2 else 'colour'}"
+            raise UserError(f"{shown(path)}: a disparity PNG is 16-bit grey (pixels * 256, 0 = unknown), found {found}")
+        values = values.astype(np.float32) / PNG_UNITS_PER_PX
+    elif suffix == ".pfm":
+        values = read_pfm(path)
+        if values.ndim != 2:
+            raise UserError(f"{shown(path)}: a disparity PFM has one channel ('Pf'), found three ('PF')")
+    elif suffix == ".npy":
+        values = _read_npy(path)
+    else:
+        known = " ".join(DISPARITY_SUFFIXES)
+        raise UserError(f"{shown(path)}: a disparity file ends in one of {known}, found {suffix or 'no suffix'}")
+    return _split_unknown(values, path)
+
+
+def write_disparity(path: str | Path, disparity: np.ndarray, valid: np.ndarray | None = None) -> None:
+    """Write float (height, width) pixels; unknown where `valid` is False, or the value is not positive and finite.
+
+    The suffix chooses the format (`.png`, `.pfm`, `.npy`); unknown is stored as 0 in all three.  In a PNG a
+    known value keeps 1/512 px accuracy and never becomes unknown.  Raises `UserError` for another suffix, for
+    a value that a PNG cannot hold (above 255.99 px), and as `atomic_path`.
+    """
+    suffix = Path(path).suffix.lower()
+    disparity = np.asarray(disparity, dtype=np.float32)
+    assert disparity.ndim == 2 and disparity.size, f"a disparity map is (H, W), not {disparity.shape}"
+    known = np.isfinite(disparity) & (disparity > 0)
+    if valid is not None:
+        assert valid.shape == disparity.shape, f"valid is {valid.shape}, disparity {disparity.shape}"
+        known &= np.asarray(valid, dtype=bool)
+    values = np.where(known, disparity, np.float32(0))
+    if suffix == ".png":
+        largest = float(values.max())
+        if largest > PNG_LARGEST_PX:
+            raise UserError(f"cannot write {shown(path)}: 16-bit PNG ends at 255.99 px, found {largest:.2f}; use .pfm")
+        stored = np.maximum(np.rint(values * PNG_UNITS_PER_PX), known)
+        write_image(path, stored.astype(np.uint16))
+    elif suffix == ".pfm":
+        write_pfm(path, values)
+    elif suffix == ".npy":
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        write_bytes(path, buffer.getvalue())
+    else:
+        known_suffixes = " ".join(DISPARITY_SUFFIXES)
+        raise UserError(f"cannot write {shown(path)}: a disparity file ends in one of {known_suffixes}")
+
+
+def read_pfm(path: str | Path) -> np.ndarray:
+    """The numbers of a PFM file, top row first: float32 (height, width) for 'Pf', (height, width, 3) for 'PF'.
+
+    The sign of the scale field tells the byte order.  Its magnitude is not applied: in stereo data it does not
+    scale the values (Middlebury 2014 writes 1/255 there and means pixels).  Raises `UserError` for a damaged
+    header or when the file does not hold exactly the values that the header promises.
+    """
+    data = read_bytes(path)
+    header = _PFM_HEADER.match(data[:256])
+    if header is None:
+        raise UserError(f"cannot read {shown(path)} as PFM: expected the header 'Pf', 'WIDTH HEIGHT', 'SCALE'")
+    width, height, channels = int(header[2]), int(header[3]), 3 if header[1] == b"PF" else 1
+    try:
+        scale = float(header[4])
+    except ValueError:
+        scale = 0.0
+    if not np.isfinite(scale) or scale == 0:
+        raise UserError(f"cannot read {shown(path)} as PFM: the scale {header[4].decode('latin1')!a} is no number")
+    _check_size(path, height, width)
+    expected, found = width * height * channels * 4, len(data) - header.end()
+    if expected != found:
+        state = "truncated" if found < expected else "damaged"
+        what = f"{width} x {height} pixels need {expected} bytes, found {found}"
+        raise UserError(f"cannot read {shown(path)} as PFM: the file is {state} ({what}); copy or download it again")
+    values = np.frombuffer(data, "<f4" if scale < 0 else ">f4", offset=header.end())
+    shape = (height, width) if channels == 1 else (height, width, 3)
+    return np.ascontiguousarray(values.reshape(shape)[::-1], dtype=np.float32)
+
+
+def write_pfm(path: str | Path, values: np.ndarray) -> None:
+    """Write float (height, width) or (height, width, 3) as little-endian PFM; errors as `atomic_path`."""
+    values = np.asarray(values, dtype="<f4")
+    assert values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3), f"(H, W[, 3]), not {values.shape}"
+    height, width = values.shape[:2]
+    header = f"{'Pf' if values.ndim == 2 else 'PF'}\n{width} {height}\n-1.0\n".encode()
+    write_bytes(path, header + np.ascontiguousarray(values[::-1]).tobytes())
+
+
+def _read_npy(path: str | Path) -> np.ndarray:
+    """(height, width) real numbers; the header is checked before memory is taken and nothing is unpickled."""
+    stream = io.BytesIO(read_bytes(path))
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, fortran_order, dtype = read(stream)
+    except (ValueError, KeyError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError):
+        raise UserError(f"cannot read {shown(path)} as npy: the header is damaged; write it with numpy.save") from None
+    if dtype.hasobject or dtype.kind not in "fiu":
+        raise UserError(f"{shown(path)}: a disparity npy holds plain numbers, found {ascii(str(dtype))[:60]}")
+    while len(shape) > 2 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) != 2:
+        raise UserError(f"{shown(path)}: a disparity npy has the shape (height, width), found {str(shape)[:60]}")
+    _check_size(path, *shape)
+    expected, body = shape[0] * shape[1] * dtype.itemsize, stream.read()
+    if len(body) < expected:
+        raise UserError(f"cannot read {shown(path)} as npy: the file is truncated; copy or download it again")
+    values = np.frombuffer(body, dtype, count=shape[0] * shape[1])
+    return values.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _check_size(path: str | Path, height: int, width: int) -> None:
+    if not (height >= 1 and width >= 1 and height * width <= MAX_PIXELS):
+        found = f"{width} x {height}"[:60]
+        raise UserError(f"{shown(path)} claims {found} pixels: 1 to {MAX_PIXELS / 1e6:.0f} megapixels are read")
+
+
+def _split_unknown(values: np.ndarray, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    valid = np.isfinite(values) & (values != 0)
+    known = values[valid]
+    if known.size and known.min() < 0:
+        share = float((known < 0).mean())
+        raise UserError(
+            f"{shown(path)}: {share:.1%} of the known disparities are negative (down to {float(known.min()):.4g}); "
+            "expected x_left - x_right, positive: change the sign, and store unknown pixels as 0 or NaN"
+        )
+    width = values.shape[1]
+    if known.size and known.max() > width:
+        raise UserError(
+            f"{shown(path)}: the largest disparity, {float(known.max()):.6g} px, exceeds the width of {width} px; "
+            "expected pixels of this map's width: check its unit or scale"
+        )
+    disparity = np.where(valid, values, 0).astype(np.float32)
+    return disparity, valid & (disparity > 0)  # a double can be too small for float32

@@ -1,0 +1,112 @@
+"""What each training stage minimises, written to read like the papers' equations."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from stereodistill.config import Config
+from stereodistill.losses.terms import masked_l1, matching_cross_entropy, relative_l1, visibility_bce
+from stereodistill.ops.resize import disparity_pyramid, mask_pyramid
+from stereodistill.ops.warp import visible_in_right, warp_to_left
+from stereodistill.types import Loss, Prediction, StereoPair
+
+
+class SupervisedLoss(Config):
+    """Training on known disparity (Guo et al. 2018, step 1)."""
+
+    unit_px: float = Field(20.0, gt=0)
+    """Disparities are divided by this inside the loss, as the released code of Guo et al. does."""
+    visibility_weight: float = Field(1.0, ge=0)
+    matching_weight: float = Field(0.0, ge=0)
+    """Weight of the cross-entropy on scores over displacements, for networks that have them."""
+    raw_matching_weight: float = Field(0.0, ge=0)
+    """The same on the raw correlation, on visible pixels only: it cannot know what is hidden."""
+    cell_px: int = Field(4, gt=0)
+
+
+class DistillLoss(Config):
+    """Training a monocular network on a teacher's disparity (Guo et al. 2018, eq. 8)."""
+
+    form: Literal["l1", "relative"] = "l1"
+    """`l1`: in fractions of the width, the paper's loss up to a constant; `relative`: near and far count alike."""
+    confidence: Literal["none", "left_right"] = "none"
+    """`left_right`: weight each pixel by how well the teacher's two views agree."""
+    tolerance_px: float = Field(1.0, gt=0)
+    """Disagreement at which a pixel's weight has fallen to 1/e."""
+
+
+def supervised_stereo(prediction: Prediction, pair: StereoPair, config: SupervisedLoss) -> Loss:
+    """`sum_m 2^-m (L_disp + L_occ)` (eq. 2, 3), plus cross-entropies on matching scores where asked for."""
+    view = pair.left
+    num_scales = len(prediction.disparities)
+    targets = disparity_pyramid(view.disparity * view.valid, num_scales)
+    visible = visible_in_right(view.disparity, pair.right.disparity)
+    # Without ground truth of the right view nothing is known about visibility.
+    known = view.valid & pair.right.valid.flatten(1).any(dim=1).reshape(-1, 1, 1, 1)
+    terms = {"disparity": multiscale_l1(prediction.disparities, targets) / config.unit_px}
+    if prediction.visible_logits and config.visibility_weight:
+        shares, weights = mask_pyramid(visible, num_scales), mask_pyramid(known, num_scales)
+        bce = [
+            2.0**-s * visibility_bce(logits, shares[s], weights[s])
+            for s, logits in enumerate(prediction.visible_logits)
+        ]
+        terms["visibility"] = config.visibility_weight * torch.stack(bce).sum()
+    if prediction.matching_logits and config.matching_weight + config.raw_matching_weight:
+        raw, final = prediction.matching_logits
+        weight = view.valid.float()
+        seen = weight * torch.where(known, visible, True)
+        terms["matching"] = config.matching_weight * _matching(final, view.disparity, weight, config)
+        terms["raw_matching"] = config.raw_matching_weight * _matching(raw, view.disparity, seen, config)
+    return Loss(terms=terms)
+
+
+def supervised_mono(prediction: Prediction, pair: StereoPair, config: DistillLoss) -> Loss:
+    """The same loss as `distill`, named for what the target is: known disparity (Guo et al. 2018, Direct Sup.)."""
+    return distill(prediction, pair, config)
+
+
+def distill(prediction: Prediction, pair: StereoPair, config: DistillLoss) -> Loss:
+    """`sum_m 2^-m mean |D_mono - D_teacher|` where the teacher knows (eq. 8), optionally weighted by confidence.
+
+    `pair` carries the teacher's disparity of both views, already at the student's size.
+    """
+    weight = pair.left.valid.float()
+    if config.confidence == "left_right":
+        weight = weight * left_right_confidence(pair, config.tolerance_px)
+    num_scales = len(prediction.disparities)
+    targets = disparity_pyramid(pair.left.disparity * pair.left.valid, num_scales)
+    weights = [(t > 0).float() * w for t, w in zip(targets, mask_pyramid(weight, num_scales), strict=True)]
+    function = relative_l1 if config.form == "relative" else masked_l1
+    unit = 1.0 if config.form == "relative" else pair.size[1] / 100
+    losses = [
+        2.0**-s * function(d, targets[s], weights[s]) / unit for s, d in enumerate(prediction.disparities)
+    ]
+    return Loss(terms={"distill": torch.stack(losses).sum()})
+
+
+def multiscale_l1(disparities: tuple[Tensor, ...], targets: list[Tensor]) -> Tensor:
+    """`sum_m 2^-m L1` over the scales, where the target is known (> 0), in pixels of the finest width."""
+    losses = [
+        2.0**-s * masked_l1(d, target, (target > 0).float())
+        for s, (d, target) in enumerate(zip(disparities, targets, strict=True))
+    ]
+    return torch.stack(losses).sum()
+
+
+def left_right_confidence(pair: StereoPair, tolerance_px: float) -> Tensor:
+    """`exp(-|d_left - d_right warped| / tolerance)` (B, 1, H, W); 0 where the match is out of the image or unknown.
+
+    A pair without any disparity of the right view cannot be checked: weight 1.
+    """
+    warped, inside = warp_to_left(pair.right.disparity, pair.left.disparity)
+    agreement = torch.exp(-(warped - pair.left.disparity).abs() / tolerance_px) * inside * (warped > 0)
+    checkable = pair.right.valid.flatten(1).any(dim=1).reshape(-1, 1, 1, 1)
+    return torch.where(checkable, agreement, 1.0)
+
+
+def _matching(logits: Tensor, disparity: Tensor, weight: Tensor, config: SupervisedLoss) -> Tensor:
+    return matching_cross_entropy(logits, disparity, weight, config.cell_px)

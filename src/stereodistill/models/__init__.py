@@ -1,0 +1,47 @@
+"""Networks by name.  A new network is one file here plus one line in `_CLASSES`."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from stereodistill.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_CLASSES = {
+    "lite_stereo": "stereodistill.models.lite_stereo:LiteStereo",
+    "lite_mono": "stereodistill.models.lite_mono:LiteMono",
+}
+STEREO = ("lite_stereo",)
+"""Networks with `forward(left, right) -> Prediction`."""
+MONO = ("lite_mono",)
+"""Networks with `forward(image) -> Prediction`."""
+
+
+def build(name: str, **options: Any) -> nn.Module:
+    """A freshly initialised network.
+
+    `options` are the keyword arguments of its constructor; the network keeps them, completed by the
+    defaults, as `.options` (JSON values), so that weights can be rebuilt from their header.
+    Raises UserError for an unknown name or option.
+    """
+    cls = model_class(name)
+    known = list(inspect.signature(cls).parameters)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UserError(f"network {name!r} has no option {unknown[0]!r}: known options are {', '.join(known) or '(none)'}")
+    try:
+        return cls(**options)
+    except TypeError as error:
+        raise UserError(f"network {name!r}: an option has a value of the wrong type: {error}") from error
+
+
+def model_class(name: str) -> type[nn.Module]:
+    """The class behind a registry name, imported now; raises UserError for an unknown name."""
+    if name not in _CLASSES:
+        raise UserError(f"unknown network {name!r}: expected one of {', '.join(_CLASSES)}")
+    module, _, attribute = _CLASSES[name].partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,211 @@
+"""`lite_stereo`: the shipped stereo teacher, light enough for two CPU cores.
+
+Shared U-shaped features -> 1-D correlation at 1/4 scale -> 2-D aggregation to a distribution over
+displacements -> sub-pixel expectation around its peak -> one warping refinement at 1/2 scale -> convex
+upsampling.  The raw correlation itself is added to the final scores and supervised by its own
+cross-entropy, so that the network need not discover that correlation means matching.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stereodistill.ops.correlation import correlation_1d
+from stereodistill.ops.geometry import pad_to_multiple
+from stereodistill.ops.upsample import convex_upsample
+from stereodistill.ops.warp import warp_to_left
+from stereodistill.types import Prediction
+
+CELL_PX = 4
+"""Size of a matching cell: the correlation runs at 1/4 of the image."""
+
+
+class LiteStereo(nn.Module):
+    """Left and right image (B, 3, H, W) in [0, 1] -> disparity of the left view and its visibility in the right.
+
+    `max_disparity_px` bounds what the correlation can find (pixels of the input width).  Any size; the input
+    is padded inside to a multiple of 32.  `Prediction.disparities` are at 1 and 1/2;
+    `Prediction.matching_logits` are (raw correlation, aggregated scores), each (B, D, H/4, W/4).
+    """
+
+    name = "lite_stereo"
+    kind = "stereo"
+
+    def __init__(self, max_disparity_px: int = 192, channels: int = 48, num_groups: int = 2, width: int = 96):
+        super().__init__()
+        self.options = dict(
+            max_disparity_px=max_disparity_px, channels=channels, num_groups=num_groups, width=width
+        )
+        self.num_displacements = max_disparity_px // CELL_PX
+        self.num_groups = num_groups
+        self.features = Features(channels)
+        self.aggregation = Aggregation(num_groups * self.num_displacements, channels, width, self.num_displacements)
+        self.refinement = Refinement(self.features.fine_channels, self.aggregation.out_channels)
+        self.log_temperature = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, left: Tensor, right: Tensor) -> Prediction:
+        """Both images (B, 3, H, W) in [0, 1]; returns maps cropped to H x W, disparity > 0 everywhere."""
+        left, (height, width) = pad_to_multiple(left, 32)
+        right, _ = pad_to_multiple(right, 32)
+        batch = left.shape[0]
+        fine, coarse = self.features(torch.cat([left, right]))
+        correlation = self._correlate(coarse[:batch], coarse[batch:])
+        raw_logits = correlation.mean(1) * self.log_temperature.exp()
+        scores, context = self.aggregation(correlation.flatten(1, 2), coarse[:batch])
+        logits = scores.float() + raw_logits.float()
+        disparity = peak_expectation(logits) * CELL_PX
+        half, up_logits, visible = self.refinement(fine[:batch], fine[batch:], disparity, context)
+        full = convex_upsample(half, up_logits.float(), 2)
+        visible_full = F.interpolate(visible.float(), scale_factor=2, mode="bilinear", align_corners=False)
+        return Prediction(
+            disparities=(full[..., :height, :width], half[..., : (height + 1) // 2, : (width + 1) // 2]),
+            visible_logits=(visible_full[..., :height, :width], visible.float()[..., : (height + 1) // 2, : (width + 1) // 2]),
+            matching_logits=(raw_logits.float(), logits),
+        )
+
+    def _correlate(self, left: Tensor, right: Tensor) -> Tensor:
+        """Cosine similarity in channel groups, (B, G, D, h, w); kept in float32 for its small differences."""
+        left, right = (self._unit_groups(feature.float()) for feature in (left, right))
+        with torch.autocast(left.device.type, enabled=False):
+            cosine = correlation_1d(left, right, self.num_displacements, self.num_groups)
+        return cosine * (left.shape[1] // self.num_groups)
+
+    def _unit_groups(self, feature: Tensor) -> Tensor:
+        groups = feature.unflatten(1, (self.num_groups, -1))
+        return F.normalize(groups, dim=2, eps=1e-4).flatten(1, 2)
+
+
+def peak_expectation(logits: Tensor, radius: int = 2) -> Tensor:
+    """Expected displacement (B, 1, h, w), in cells, over the 2 * radius + 1 bins around the highest one.
+
+    A plain soft-argmin averages two surfaces at an object's border into neither; the window stays on one.
+    """
+    peak = logits.argmax(dim=1, keepdim=True)
+    offsets = torch.arange(-radius, radius + 1, device=logits.device).reshape(1, -1, 1, 1)
+    bins = peak + offsets
+    outside = (bins < 0) | (bins >= logits.shape[1])
+    window = logits.gather(1, bins.clamp(0, logits.shape[1] - 1)).masked_fill(outside, -1e4)
+    return (window.softmax(dim=1) * bins).sum(dim=1, keepdim=True)
+
+
+class Features(nn.Module):
+    """One image -> features at 1/2 (for refinement) and at 1/4 (for matching)."""
+
+    fine_channels = 32
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.stem = nn.Sequential(conv(3, 32, stride=2), conv(32, self.fine_channels))
+        self.down4 = nn.Sequential(conv(32, 48, stride=2), Residual(48), Residual(48))
+        self.down8 = nn.Sequential(conv(48, 80, stride=2), Residual(80), Residual(80))
+        self.down16 = nn.Sequential(conv(80, 128, stride=2), Residual(128), Residual(128))
+        self.up8 = Up(128, 80, 80)
+        self.up4 = Up(80, 48, 64)
+        self.out = nn.Conv2d(64, channels, 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        fine = self.stem(image * 2 - 1)
+        at4 = self.down4(fine)
+        at8 = self.down8(at4)
+        at16 = self.down16(at8)
+        return fine, self.out(self.up4(self.up8(at16, at8), at4))
+
+
+class Aggregation(nn.Module):
+    """Correlation and left features -> scores over displacements, by a 2-D encoder-decoder at 1/4 .. 1/32."""
+
+    out_channels = 64
+
+    def __init__(self, num_scores: int, channels: int, width: int, num_displacements: int):
+        super().__init__()
+        self.fuse = nn.Sequential(conv(num_scores + channels, width, kernel=1), Residual(width))
+        self.down8 = nn.Sequential(conv(width, 128, stride=2), Residual(128))
+        self.down16 = nn.Sequential(conv(128, 160, stride=2), Residual(160), Residual(160))
+        self.down32 = nn.Sequential(conv(160, 176, stride=2), Residual(176))
+        self.up16 = Up(176, 160, 160)
+        self.up8 = Up(160, 128, 128)
+        self.up4 = Up(128, width, width)
+        self.scores = nn.Conv2d(width, num_displacements, 3, padding=1)
+        self.context = conv(width, self.out_channels, kernel=1)
+
+    def forward(self, correlation: Tensor, feature: Tensor) -> tuple[Tensor, Tensor]:
+        at4 = self.fuse(torch.cat([correlation.to(feature.dtype), feature], dim=1))
+        at8 = self.down8(at4)
+        at16 = self.down16(at8)
+        decoded = self.up16(self.down32(at16), at16)
+        decoded = self.up4(self.up8(decoded, at8), at4)
+        return self.scores(decoded), self.context(decoded)
+
+
+class Refinement(nn.Module):
+    """Coarse disparity at 1/4 -> corrected disparity at 1/2, weights for the last upsampling, visibility.
+
+    The right features, warped by the coarse estimate, are compared with the left ones at small offsets:
+    what is left to correct shows as an off-centre peak.
+    """
+
+    reach = 4
+
+    def __init__(self, fine_channels: int, context_channels: int):
+        super().__init__()
+        self.upsample = nn.Conv2d(context_channels, 9 * 4, 3, padding=1)
+        self.project = nn.Conv2d(fine_channels, fine_channels, 1)
+        self.context = nn.Conv2d(context_channels, 32, 1)
+        self.body = nn.Sequential(
+            conv(fine_channels + 32 + 2 * self.reach + 2, 48), conv(48, 48, dilation=2), conv(48, 32)
+        )
+        self.head = nn.Conv2d(32, 2 + 9 * 4, 3, padding=1)
+
+    def forward(self, left: Tensor, right: Tensor, disparity: Tensor, context: Tensor) -> tuple[Tensor, ...]:
+        half = convex_upsample(disparity, self.upsample(context).float(), 2)
+        left, right = self.project(left), self.project(right)
+        near = self._local_correlation(left, right, half.detach() / 2)
+        up_context = F.interpolate(self.context(context), scale_factor=2, mode="nearest")
+        out = self.head(self.body(torch.cat([left, up_context, near, half.detach().to(left.dtype) / 64], dim=1)))
+        delta, visible, up_logits = out.float().split([1, 1, 36], dim=1)
+        return F.softplus(half + delta, beta=4.0), up_logits, visible
+
+    def _local_correlation(self, left: Tensor, right: Tensor, disparity_half: Tensor) -> Tensor:
+        warped, _ = warp_to_left(right, disparity_half)
+        padded = F.pad(warped, (self.reach, self.reach, 0, 0))
+        width = left.shape[-1]
+        shifted = [padded[..., i : i + width] for i in range(2 * self.reach + 1)]
+        return torch.stack([(left * other).mean(dim=1) for other in shifted], dim=1)
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.body = nn.Sequential(conv(channels, channels), conv(channels, channels, activate=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.body(x))
+
+
+class Up(nn.Module):
+    """Double the size, fuse with the encoder's map of that size."""
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int):
+        super().__init__()
+        self.reduce = conv(in_channels, out_channels, kernel=1)
+        self.fuse = conv(out_channels + skip_channels, out_channels)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = F.interpolate(self.reduce(x), scale_factor=2, mode="nearest")
+        return self.fuse(torch.cat([x, skip], dim=1))
+
+
+def conv(
+    in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, dilation: int = 1, activate: bool = True
+) -> nn.Sequential:
+    """Convolution, batch norm and ReLU."""
+    padding = dilation * (kernel // 2)
+    layers: list[nn.Module] = [
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, bias=False),
+        nn.BatchNorm2d(out_channels),
+    ]
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if activate else nn.Sequential(*layers)

@@ -1,0 +1,1 @@
+"""Pure tensor functions: no state, no files, any leading batch dimensions unless a docstring says otherwise."""

@@ -1,0 +1,79 @@
+"""The only place where the size of an image, mask or disparity map changes (and disparity values with it)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def resize_image(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Float[Tensor, "*B C h w"]:
+    """Bilinear resize to (height, width); anti-aliased where the image shrinks."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    shrinks = size[0] < image.shape[-2] or size[1] < image.shape[-1]
+    return _interpolate(image, size, mode="bilinear", antialias=shrinks, align_corners=False)
+
+
+def resize_disparity(
+    disparity: Float[Tensor, "*B 1 H W"],
+    size: tuple[int, int],
+    mode: Literal["bilinear", "nearest"] = "bilinear",
+) -> Float[Tensor, "*B 1 h w"]:
+    """Resize a disparity map and scale its values by the width ratio.
+
+    Zeros (unknown) never blend into known values: a result pixel is the weighted mean of its known
+    sources, and unknown when less than half of its weight is known.  Use `nearest` for sparse ground truth.
+    """
+    if tuple(disparity.shape[-2:]) == tuple(size):
+        return disparity
+    scale = size[1] / disparity.shape[-1]
+    if mode == "nearest":
+        return _interpolate(disparity, size, mode="nearest-exact") * scale
+    known = (disparity > 0).to(disparity.dtype)
+    weight = _interpolate(known, size, mode="bilinear", align_corners=False)
+    value = _interpolate(disparity * known, size, mode="bilinear", align_corners=False)
+    return torch.where(weight >= 0.5, value / weight.clamp(min=0.5), 0.0) * scale
+
+
+def resize_mask(mask: Bool[Tensor, "*B 1 H W"], size: tuple[int, int]) -> Bool[Tensor, "*B 1 h w"]:
+    """Nearest-neighbour resize of a mask."""
+    if tuple(mask.shape[-2:]) == tuple(size):
+        return mask
+    return _interpolate(mask.float(), size, mode="nearest-exact") > 0.5
+
+
+def disparity_pyramid(disparity: Float[Tensor, "*B 1 H W"], num_scales: int) -> list[Tensor]:
+    """Targets for each scale by 2x2 max-pooling, finest first (Guo et al. 2018, step 1).
+
+    Values stay in pixels of the finest map's width, as the networks' coarse heads predict them, and sparse
+    ground truth survives (0 = unknown).  Odd sizes keep their last row and column.
+    """
+    levels = [disparity]
+    for _ in range(num_scales - 1):
+        levels.append(_pool(levels[-1], F.max_pool2d))
+    return levels
+
+
+def mask_pyramid(mask: Bool[Tensor, "*B 1 H W"] | Float[Tensor, "*B 1 H W"], num_scales: int) -> list[Tensor]:
+    """Share of True pixels at each scale by 2x2 average pooling, finest first, as floats in [0, 1]."""
+    levels = [mask.float()]
+    for _ in range(num_scales - 1):
+        levels.append(_pool(levels[-1], F.avg_pool2d))
+    return levels
+
+
+def _pool(tensor: Tensor, function) -> Tensor:
+    flat = tensor.reshape(-1, 1, *tensor.shape[-2:])
+    options = {"count_include_pad": False} if function is F.avg_pool2d else {}
+    pooled = function(flat, 2, 2, ceil_mode=True, **options)
+    return pooled.reshape(*tensor.shape[:-2], *pooled.shape[-2:])
+
+
+def _interpolate(tensor: Tensor, size: tuple[int, int], **options) -> Tensor:
+    flat = tensor.reshape(-1, *tensor.shape[-3:])
+    resized = F.interpolate(flat, size=tuple(size), **options)
+    return resized.reshape(*tensor.shape[:-2], *size)

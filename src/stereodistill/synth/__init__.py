@@ -1,0 +1,52 @@
+"""Procedural stereo worlds: batched torch code on any device, exact disparity and visibility of both views.
+
+`render(kind, seed=..., indices=[...])` gives a batch; sample i is a function of (seed, indices[i]) alone, never of
+its neighbours in the batch or of the batch size.  A new world is one module and one line in `KINDS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from stereodistill.errors import UserError
+from stereodistill.synth.batch import SynthBatch
+from stereodistill.synth.dataset import SynthDataset
+
+KINDS = {
+    "flying": "stereodistill.synth.flying",
+    "street": "stereodistill.synth.street",
+    "room": "stereodistill.synth.room",
+}
+"""Kind -> module with `render(*, seed, indices, size, device, config, photos) -> SynthBatch`."""
+
+__all__ = ["KINDS", "SynthBatch", "SynthDataset", "render"]
+
+
+def render(
+    kind: str,
+    *,
+    seed: int,
+    indices: Sequence[int],
+    size: tuple[int, int] = (384, 640),
+    device: torch.device | str = "cpu",
+    config: Any = None,
+    photos: Sequence[np.ndarray] | None = None,
+) -> SynthBatch:
+    """Render the samples `indices` of the world `kind` at `size` (height, width).
+
+    `config`: the kind's own configuration (default: everything on); `photos`: float (H, W, 3) images in [0, 1] that
+    are used as extra textures.
+    """
+    if kind not in KINDS:
+        raise UserError(f"unknown procedural world {kind!r}: choose one of {', '.join(KINDS)}")
+    if min(size) < 32:
+        raise UserError(f"size {size[0]} x {size[1]} is too small for a procedural world: give at least 32 x 32")
+    world = importlib.import_module(KINDS[kind])
+    return world.render(
+        seed=seed, indices=list(indices), size=tuple(size), device=device, config=config, photos=photos
+    )

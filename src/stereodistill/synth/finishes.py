@@ -1,0 +1,119 @@
+"""Draws of surface finishes: walls, roofs, leaves, metal, wood, signs."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+
+from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, Finish
+
+Color = tuple[float, float, float]
+
+
+def hsv(h: float, s: float, v: float) -> Color:
+    """RGB of hue (turns), saturation, value."""
+    return colorsys.hsv_to_rgb(h % 1.0, min(max(s, 0.0), 1.0), min(max(v, 0.0), 1.0))
+
+
+def times(color: Color, factor: float) -> Color:
+    """A lighter or darker version of a colour."""
+    return tuple(min(max(c * factor, 0.0), 1.0) for c in color)
+
+
+def wall_color(g: np.random.Generator) -> Color:
+    """Plaster, stone and brick colours: mostly warm and pale, sometimes strong."""
+    pick = g.random()
+    if pick < 0.5:
+        return hsv(g.uniform(0.05, 0.15), g.uniform(0.05, 0.4), g.uniform(0.5, 0.9))
+    if pick < 0.75:
+        return hsv(g.uniform(0.0, 0.06), g.uniform(0.35, 0.65), g.uniform(0.3, 0.65))
+    if pick < 0.92:
+        return hsv(g.random(), g.uniform(0.0, 0.12), g.uniform(0.3, 0.85))
+    return hsv(g.random(), g.uniform(0.2, 0.6), g.uniform(0.4, 0.85))
+
+
+def stucco(g: np.random.Generator, color: Color, strength: float = 1.0) -> Finish:
+    """Plaster, concrete: cloudy, a little dirty."""
+    return Finish(
+        a=times(color, 1 - 0.22 * strength), b=times(color, 1 + 0.12 * strength),
+        weights=(g.uniform(0.3, 1.2), g.uniform(0.1, 0.9), g.uniform(0, 0.6), g.uniform(0, 0.8)),
+        period_m=g.uniform(3, 9),
+    )  # fmt: skip
+
+
+def brickwork(g: np.random.Generator, color: Color) -> Finish:
+    """Bricks, blocks, tiles or planks."""
+    style = g.random()
+    if style < 0.5:
+        size, joint, shift = (g.uniform(0.2, 0.45), g.uniform(0.07, 0.2)), 0.008, 0.5
+    elif style < 0.75:
+        size, joint, shift = (g.uniform(0.4, 1.2), g.uniform(0.3, 0.8)), 0.012, g.choice([0.0, 0.5])
+    else:
+        size, joint, shift = (60.0, g.uniform(0.1, 0.25)), 0.01, 0.37
+    base = stucco(g, color)
+    numbers = (*size, joint, shift, g.uniform(0.1, 0.5), g.uniform(0.35, 1.2), g.uniform(0, 90), 0.0)
+    return Finish(a=base.a, b=base.b, weights=base.weights, period_m=base.period_m, pattern=CELLS, numbers=numbers)
+
+
+def windows(g: np.random.Generator, color: Color) -> Finish:
+    """A facade with rows of windows."""
+    base = stucco(g, color)
+    glassy = g.random() < 0.15
+    numbers = (
+        g.uniform(1.6, 4.0), g.uniform(2.7, 3.8), g.uniform(0.75, 0.92) if glassy else g.uniform(0.3, 0.65),
+        g.uniform(0.85, 1.0) if glassy else g.uniform(0.5, 0.85), g.uniform(0, 90),
+        g.choice([0.12, 0.5, 0.85, 0.95]), g.choice([0.0, 0.05, 0.2]), g.uniform(0, 0.8),
+    )  # fmt: skip
+    return Finish(
+        a=base.a, b=base.b, weights=base.weights, period_m=base.period_m, pattern=FACADE, numbers=numbers,
+        gloss=g.choice([0.0, 0.1]),
+    )  # fmt: skip
+
+
+def leaves(g: np.random.Generator, autumn: float = 0.12) -> Finish:
+    """Foliage: strong fine contrast."""
+    hue = g.uniform(0.04, 0.15) if g.random() < autumn else g.uniform(0.18, 0.36)
+    saturation, value = g.uniform(0.3, 0.75), g.uniform(0.25, 0.6)
+    return Finish(
+        a=hsv(hue, saturation, value * 0.12), b=hsv(hue - 0.03, saturation * 0.8, min(1.0, value * 1.7)),
+        weights=(0.5, g.uniform(1.2, 2.4), g.uniform(0.0, 0.9), 0.0), period_m=g.uniform(2.0, 5.0),
+    )  # fmt: skip
+
+
+def bark(g: np.random.Generator) -> Finish:
+    """Trunks and wooden posts."""
+    color = hsv(g.uniform(0.05, 0.1), g.uniform(0.15, 0.5), g.uniform(0.2, 0.45))
+    return Finish(a=times(color, 0.4), b=times(color, 1.5), weights=(0.2, 0.5, 0.2, 1.6), period_m=g.uniform(0.8, 1.6))
+
+
+def metal(g: np.random.Generator, color: Color | None = None, gloss: float | None = None) -> Finish:
+    """Painted or bare metal, plastic."""
+    color = color or hsv(g.random(), g.choice([0.0, 0.05, 0.5]), g.uniform(0.1, 0.8))
+    return Finish(
+        a=times(color, 0.85), b=times(color, 1.1), weights=(0.5, 0.2, 0.1, 0.2), period_m=3.0,
+        gloss=g.uniform(0.05, 0.5) if gloss is None else gloss,
+    )  # fmt: skip
+
+
+def car_paint(g: np.random.Generator, gloss: float) -> Finish:
+    """Glossy bodies; many are white, grey or black, as on the road."""
+    color = hsv(g.random(), g.uniform(0.5, 0.95), g.uniform(0.2, 0.8))
+    if g.random() < 0.65:
+        color = hsv(g.random(), g.uniform(0, 0.08), g.choice([0.06, 0.2, 0.45, 0.7, 0.92]))
+    return Finish(a=times(color, 0.93), b=times(color, 1.05), weights=(0.6, 0.0, 0.0, 0.0), period_m=6.0, gloss=gloss)
+
+
+def glass(gloss: float) -> Finish:
+    """Dark panes that mirror their surroundings."""
+    return Finish(a=(0.02, 0.03, 0.03), b=(0.07, 0.08, 0.09), weights=(1.0, 0.0, 0.0, 0.0), period_m=4.0, gloss=gloss)
+
+
+def writing(g: np.random.Generator, half: tuple[float, float]) -> Finish:
+    """A sign or poster with rows of letters; `half` extents in metres."""
+    hue, dark = g.random(), g.random() < 0.5
+    ground = hsv(hue, g.uniform(0, 0.9), g.uniform(0.05, 0.45) if dark else g.uniform(0.7, 1.0))
+    ink = hsv(g.random(), g.uniform(0, 0.5), g.uniform(0.75, 1.0) if dark else g.uniform(0, 0.3))
+    letter = half[1] * g.uniform(0.08, 0.5)
+    numbers = (letter, letter * g.uniform(1.6, 2.6), g.uniform(0, 90), g.uniform(0.4, 0.7), half[0] * 0.88, half[1] * 0.85)
+    return Finish(a=ground, b=ink, weights=(0.0, 0.0, 0.0, 0.0), period_m=3.0, pattern=GLYPHS, numbers=numbers)

@@ -1,0 +1,128 @@
+"""From scenes to stereo pairs: trace both cameras, colour, exact disparity and visibility."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stereodistill.synth.batch import SynthBatch
+from stereodistill.synth.raycast import Camera, trace
+from stereodistill.synth.scene import Scene, SceneBatch, stack
+from stereodistill.synth.shading import GROUND, SKY, Shader
+from stereodistill.synth.shadows import ground_shadow
+from stereodistill.types import Rig, StereoPair, View
+
+NEAREST_SHARE = 0.002
+"""The baseline is chosen such that all but this share of the left view keeps within the largest disparity."""
+
+
+def render_scenes(
+    scenes: Sequence[Scene], names: Sequence[str], size: tuple[int, int], device: torch.device | str
+) -> SynthBatch:
+    """Clean pictures (no sensor effects) of the scenes, (B, 3, H, W).
+
+    On a CPU the scenes are rendered one by one (small windows fit its cache), elsewhere as one batch.
+    """
+    device = torch.device(device)
+    groups = [[scene] for scene in scenes] if device.type == "cpu" else [list(scenes)]
+    parts = [_render(stack(group, size), size, device) for group in groups]
+    tensors = [torch.cat(part) for part in zip(*[p[:-1] for p in parts], strict=True)]
+    focal, baseline = (torch.cat([p[-1][i] for p in parts]) for i in (0, 1))
+    left_image, left_disparity, right_image, right_disparity, visible_left, visible_right = tensors
+    everywhere = torch.ones_like(visible_left)
+    rig = Rig(
+        focal_px=focal,
+        baseline_m=baseline,
+        width=torch.full_like(focal, float(size[1])),
+        doffs_px=torch.zeros_like(focal),
+    )
+    pair = StereoPair(
+        left=View(image=left_image, disparity=left_disparity, valid=everywhere),
+        right=View(image=right_image, disparity=right_disparity, valid=everywhere.clone()),
+        rig=rig,
+        name=tuple(names),
+    )
+    return SynthBatch(pair=pair, visible_left=visible_left, visible_right=visible_right)
+
+
+def _render(scenes: SceneBatch, size: tuple[int, int], device: torch.device):
+    left = scenes.camera
+    far = scenes.light[:, 23]
+    depth_left, winner_left = see(scenes, left, far, size, device)
+    baseline = fitting_baseline(scenes, depth_left, size[1])
+    right = left.moved_right(baseline)
+    depth_right, winner_right = see(scenes, right, far, size, device)
+    reach = torch.as_tensor(left.focal_px * baseline, dtype=torch.float32, device=device)[:, None, None]
+    disparity_left, disparity_right = reach / depth_left, reach / depth_right
+    visible_left = visible(disparity_left, winner_left, disparity_right, winner_right, -1)
+    visible_right = visible(disparity_right, winner_right, disparity_left, winner_left, 1)
+    images = []
+    for camera, depth, winner in ((left, depth_left, winner_left), (right, depth_right, winner_right)):
+        shade = torch.zeros_like(depth)
+        if scenes.light[:, 25].max() > 0:
+            lit = winner != SKY
+            shade = ground_shadow(scenes.kinds, scenes.solids, camera, scenes.light[:, :3], depth, lit)
+        images.append(Shader(scenes, camera, left, device)(depth, winner, shade))
+    focal = torch.as_tensor(left.focal_px, dtype=torch.float32, device=device)
+    rig = (focal, torch.as_tensor(baseline, dtype=torch.float32, device=device))
+    maps = (disparity_left, disparity_right, visible_left, visible_right)
+    disparity_left, disparity_right, visible_left, visible_right = (m[:, None] for m in maps)
+    return images[0], disparity_left, images[1], disparity_right, visible_left, visible_right, rig
+
+
+def see(
+    scenes: SceneBatch, camera: Camera, far_m: np.ndarray, size: tuple[int, int], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Depth and winner (solid number, GROUND or SKY), (B, H, W) each, of everything in the scene."""
+    rows = torch.as_tensor(camera.directions()[:, 1], dtype=torch.float32, device=device)[:, :, None, None]
+    height = torch.as_tensor(camera.position[:, 1], dtype=torch.float32, device=device)[:, None, None]
+    far = torch.as_tensor(far_m, dtype=torch.float32, device=device)[:, None, None]
+    x = torch.arange(size[1], dtype=torch.float32, device=device)
+    y = torch.arange(size[0], dtype=torch.float32, device=device)[:, None]
+    fall = rows[:, 0] * x + (rows[:, 1] * y + rows[:, 2])
+    floor = torch.where(fall < 0, height / -fall, torch.inf)
+    background = torch.minimum(floor, far)
+    depth, winner = trace(scenes.kinds, scenes.solids, camera, size, background)
+    empty = torch.where(floor < far, GROUND, SKY)
+    return depth, torch.where(winner < 0, empty, winner)
+
+
+def fitting_baseline(scenes: SceneBatch, depth: Tensor, width: int) -> np.ndarray:
+    """The wished baseline, shortened where the nearest surfaces would exceed the largest disparity (B,)."""
+    coarse = depth[:, ::4, ::4].flatten(1)
+    rank = 1 + int(NEAREST_SHARE * coarse.shape[1])
+    nearest = coarse.kthvalue(rank, dim=1).values.double().cpu().numpy()
+    return np.minimum(scenes.baseline_m, scenes.largest_disparity * width * nearest / scenes.camera.focal_px)
+
+
+def visible(disparity: Tensor, winner: Tensor, other: Tensor, other_winner: Tensor, sign: int) -> Tensor:
+    """(B, H, W): the other camera sees this point; `sign` -1 for the left view, +1 for the right.
+
+    The point lands between two pixels of the other view.  It is hidden if the nearer of them shows something closer,
+    unless both belong to the same solid and only the slope of that solid lies between them.
+    """
+    width = disparity.shape[-1]
+    x = torch.arange(width, dtype=disparity.dtype, device=disparity.device)
+    target = x + sign * disparity
+    inside = (target >= 0) & (target <= width - 1)
+    low = target.floor().clamp(0, width - 2)
+    share = target - low
+    low = low.long()
+    seen = [other.gather(2, low), other.gather(2, low + 1)]
+    solid = [other_winner.gather(2, low), other_winner.gather(2, low + 1)]
+    first = share < 0.5
+    nearest = torch.where(first, seen[0], seen[1])
+    limit = disparity + 0.02 + 0.002 * disparity
+    same = (solid[0] == winner) & (solid[1] == winner)
+    return inside & ((nearest <= limit) | (same & (torch.minimum(seen[0], seen[1]) <= limit)))
+
+
+def with_images(batch: SynthBatch, left: Tensor, right: Tensor) -> SynthBatch:
+    """The same labels with other pictures."""
+    pair = batch.pair
+    pair = replace(pair, left=replace(pair.left, image=left), right=replace(pair.right, image=right))
+    return replace(batch, pair=pair)

@@ -1,0 +1,229 @@
+"""Light on what the rays hit: ground, solids and sky, shadows on the ground, haze, exposure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stereodistill.synth import materials
+from stereodistill.synth.raycast import Camera, local_rays
+from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, LOOK, SceneBatch
+from stereodistill.synth.surface import Surface, Vector, dot, ground_surface, solid_surface
+
+CHUNK = 1 << 16
+"""Pixels per step on a CPU: small enough to stay in its cache."""
+SKY, GROUND = -1, -2
+"""Numbers of the winner map that are no solids."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """P pixels to be coloured: sample, column and row, depth, ray direction in world axes, light (33, P or 1)."""
+
+    sample: Tensor
+    x: Tensor
+    y: Tensor
+    depth: Tensor
+    winner: Tensor
+    direction: Vector
+    origin: Tensor
+    light: Tensor
+
+
+class Shader:
+    """Colours the pixels of one camera of a batch of scenes."""
+
+    def __init__(self, scenes: SceneBatch, camera: Camera, left: Camera, device: torch.device):
+        def table(values: np.ndarray) -> Tensor:
+            return torch.as_tensor(values, dtype=torch.float32, device=device).contiguous()
+
+        num_columns = scenes.solids.shape[-1]
+        self.kinds = torch.as_tensor(scenes.kinds, device=device).repeat(scenes.num)
+        self.solids = table(scenes.solids.reshape(-1, num_columns).T)
+        self.rays = table(local_rays(scenes.solids, camera).reshape(-1, 12).T)
+        self.world = table(camera.directions().reshape(-1, 9).T)
+        self.origin = table(camera.position.T)
+        self.offset = table((camera.position - left.position).T)
+        self.light = table(scenes.light.T)
+        self.ground = table(scenes.ground.T)
+        self.num_solids = scenes.solids.shape[1]
+
+    def __call__(self, depth: Tensor, winner: Tensor, shadow: Tensor) -> Tensor:
+        """(B, 3, H, W) from depth, winner (solid number, SKY or GROUND) and shadow on the ground, all (B, H, W)."""
+        num_batch, height, width = depth.shape
+        image = torch.empty(num_batch, 3, height * width, device=depth.device)
+        flat_shadow = shadow.reshape(-1)
+        flat_depth, flat_winner = depth.reshape(-1), winner.reshape(-1)
+        jobs = ((flat_winner == SKY, self.sky), (flat_winner == GROUND, self.floor), (flat_winner >= 0, self.solid))
+        for mask, paint in jobs:
+            chosen = mask.nonzero()[:, 0]
+            for index in chosen.split(CHUNK if depth.device.type == "cpu" else 1 << 22):
+                sample = index // (height * width)
+                inside = index - sample * (height * width)
+                row = inside // width
+                pixels = self.pixels(sample, inside - row * width, row, flat_depth[index], flat_winner[index])
+                color = self.finish(paint(pixels, flat_shadow[index]), pixels)
+                if num_batch == 1:
+                    image[0].index_copy_(1, inside, color)
+                else:
+                    image[sample, :, inside] = color.T
+        return image.reshape(num_batch, 3, height, width)
+
+    def per_pixel(self, table: Tensor, sample: Tensor) -> Tensor:
+        """Columns (K, B) to pixels (K, P), or (K, 1) when there is one scene."""
+        return table if table.shape[1] == 1 else table[:, sample]
+
+    def pixels(self, sample: Tensor, x: Tensor, y: Tensor, depth: Tensor, winner: Tensor) -> Pixels:
+        """Rays of the listed pixels; `x`, `y` may lie between pixel centres."""
+        x, y = x.to(depth.dtype), y.to(depth.dtype)
+        world = self.per_pixel(self.world, sample)
+        direction = tuple(world[3 * i] * x + world[3 * i + 1] * y + world[3 * i + 2] for i in range(3))
+        origin, light = self.per_pixel(self.origin, sample), self.per_pixel(self.light, sample)
+        return Pixels(sample, x, y, depth, winner, direction, origin, light)
+
+    def finish(self, color: Tensor, pixels: Pixels) -> Tensor:
+        """Haze, exposure and a soft shoulder at white."""
+        light = pixels.light
+        clear = torch.exp(-pixels.depth * light[12]) if (pixels.winner[:1] != SKY).all() else None
+        if clear is not None:
+            color = light[9:12] + (color - light[9:12]) * clear
+        color = color * light[24]
+        bright = 0.75 + 0.25 * torch.tanh((color - 0.75) * 4)
+        return torch.where(color > 0.75, bright, color).clamp(0, 1)
+
+    def sky(self, pixels: Pixels, shadow: Tensor) -> Tensor:
+        """Gradient, clouds and the glow around the sun, painted on a plane at the far depth."""
+        light = pixels.light
+        offset = self.per_pixel(self.offset, pixels.sample) / light[23]
+        direction = [d + offset[i] for i, d in enumerate(pixels.direction)]
+        size = torch.rsqrt(dot(direction, direction))
+        direction = [d * size for d in direction]
+        color = gradient(direction, light)
+        lift = direction[1].clamp_min(0) + 0.12
+        step = 1.5 / (lift * self.rays_per_unit())
+        u, v = direction[0] / lift + light[21], direction[2] / lift + light[22]
+        noise = materials.sample_noise(u, v, step.expand_as(u), 6.0 * light[20])
+        cover = ((noise[0] + 0.12 * noise[1] + 3 * light[19] - 1.6) * 0.6).clamp(0, 1) * (light[19] > 0.02)
+        cover = cover * (direction[1] * 8).clamp(0, 1)
+        shade = (0.95 - 0.12 * noise[2].clamp(-1, 2)) * (0.35 + 0.65 * light[16:19].amax(0))
+        return color + (shade - color) * cover
+
+    def rays_per_unit(self) -> Tensor:
+        """Pixels per unit of direction (the focal length)."""
+        return torch.rsqrt(self.world[0] ** 2 + self.world[3] ** 2 + self.world[6] ** 2)[0]
+
+    def floor(self, pixels: Pixels, shadow: Tensor) -> Tensor:
+        """The plane y = 0 with its road."""
+        world = self.per_pixel(self.world, pixels.sample)
+        steps = [[world[3 * i + column] for i in range(3)] for column in (0, 1)]
+        point = tuple(pixels.origin[i] + pixels.depth * pixels.direction[i] for i in range(3))
+        surface = ground_surface(point, pixels.direction, steps, pixels.depth)
+        color = ground_color(self.per_pixel(self.ground, pixels.sample), surface)
+        return color * self.incoming(surface.normal, pixels, 1 - shadow)
+
+    def solid(self, pixels: Pixels, shadow: Tensor) -> Tensor:
+        """Solids: colour, pattern, light, reflection."""
+        index = pixels.winner + pixels.sample * self.num_solids
+        solids = self.solids[:, index]
+        surface = solid_surface(
+            self.kinds[index], solids[:10], self.rays[:, index], pixels.x, pixels.y, pixels.depth
+        )
+        appearance = solids[LOOK:]
+        color = materials.noise_color(appearance, surface)
+        size = torch.rsqrt(dot(pixels.direction, pixels.direction))
+        view = [d * size for d in pixels.direction]
+        across = dot(view, surface.normal)
+        mirrored = [view[i] - 2 * across * surface.normal[i] for i in range(3)]
+        sky = surroundings(mirrored, pixels.light)
+        color = self.patterned(color, appearance, surface, sky)
+        lowly = (surface.normal[1] > 0.7) & (pixels.origin[1] + pixels.depth * pixels.direction[1] < 0.3)
+        color = color * self.incoming(surface.normal, pixels, torch.where(lowly, 1 - shadow, 1.0))
+        gloss, glow = appearance[13], appearance[14]
+        fresnel = gloss * (0.08 + 0.92 * (1 + across).clamp(0, 1) ** 4)
+        highlight = dot(mirrored, pixels.light[0:3]).clamp(0, 1) ** 60 * gloss * pixels.light[3:6]
+        color = color + (sky - color) * fresnel + highlight * 0.8
+        return color + appearance[0:3] * glow
+
+    @staticmethod
+    def patterned(color: Tensor, appearance: Tensor, surface: Surface, sky: Tensor) -> Tensor:
+        """Apply each pattern to the pixels that have it."""
+        for pattern, paint in ((CELLS, materials.cells), (FACADE, materials.facade), (GLYPHS, materials.glyphs)):
+            wanted = appearance[15] == pattern
+            if pattern == FACADE:
+                wanted = wanted & (surface.facing != 1)
+            chosen = wanted.nonzero()[:, 0]
+            if chosen.numel() == 0:
+                continue
+            part = Surface(
+                u=surface.u[chosen], v=surface.v[chosen], step_u=surface.step_u[chosen],
+                step_v=surface.step_v[chosen], footprint=surface.footprint, normal=surface.normal,
+                facing=surface.facing,
+            )  # fmt: skip
+            extra = {CELLS: (), FACADE: (sky[:, chosen],), GLYPHS: (appearance[3:6, chosen],)}[pattern]
+            base = appearance[0:3, chosen] if pattern == GLYPHS else color[:, chosen]
+            color[:, chosen] = paint(base, appearance[16:24, chosen], part, *extra)
+        return color
+
+    def incoming(self, normal: Vector, pixels: Pixels, lit: Tensor) -> Tensor:
+        """(3, P) light: sky from above, sun where `lit`, a lamp."""
+        light = pixels.light
+        sun = dot(normal, light[0:3]).clamp_min(0) * (1 - (1 - lit) * light[25])
+        total = light[6:9] * (0.7 + 0.3 * normal[1]) * (0.55 + 0.45 * lit) + light[3:6] * sun
+        if bool((light[29:32] > 0).any()):
+            point = [pixels.origin[i] + pixels.depth * pixels.direction[i] for i in range(3)]
+            toward = [light[26 + i] - point[i] for i in range(3)]
+            square = dot(toward, toward)
+            slope = (dot(toward, normal) * torch.rsqrt(square)).clamp_min(0)
+            total = total + light[29:32] * (slope * 4 / (1 + square)) * (0.3 + 0.7 * lit)
+        return total
+
+
+def gradient(direction, light: Tensor) -> Tensor:
+    """(3, P) cloudless sky in a direction (unit vector)."""
+    height = direction[1].clamp(0, 1) ** 0.6
+    color = light[16:19] + (light[13:16] - light[16:19]) * height
+    glow = dot(direction, light[0:3]).clamp(0, 1)
+    return color + light[3:6] * (0.12 * glow**8 + 0.5 * glow**300)
+
+
+def surroundings(direction, light: Tensor) -> Tensor:
+    """(3, P) what a mirror sees: sky above, a ragged dark skyline, ground below."""
+    sky = gradient(direction, light)
+    skyline = 0.1 + 0.06 * torch.sin(direction[0] * 9) * torch.sin(direction[2] * 7 + 1)
+    dark = light[6:9] * 0.35
+    share = ((direction[1] - skyline) * 12 + 0.5).clamp(0, 1)
+    return dark + (sky - dark) * share
+
+
+def ground_color(columns: Tensor, surface: Surface) -> Tensor:
+    """(3, P) albedo of the ground plane; `columns` as `Ground.row`."""
+    road, beside, numbers = columns[:24], columns[24:48], columns[48:]
+    center, half, cross_low, cross_high, paint, dash, painted, lanes, edges, zebra = numbers
+    across = surface.u - center
+    off_cross = torch.minimum(surface.v - cross_low, cross_high - surface.v) / surface.step_v.clamp_min(1e-6)
+    on_cross = (off_cross + 0.5).clamp(0, 1)
+    on_road = torch.maximum(materials.band(across, -half, half, surface.step_u), on_cross)
+    fine = materials.sample_noise(surface.u, surface.v, surface.footprint, road[10])
+    coarse = materials.sample_noise(surface.u + 11, surface.v + 5, surface.footprint, 23.7)
+    mixes = []
+    for look in (road, beside):
+        share = (0.5 + 0.25 * (fine * look[6:10]).sum(0) + 0.1 * coarse[0] + 0.05 * coarse[2]).clamp(0, 1)
+        mixes.append(look[0:3] + (look[3:6] - look[0:3]) * share)
+    color = mixes[1] + (mixes[0] - mixes[1]) * on_road
+    lane = 2 * half / lanes
+    lateral = (across + half) / lane
+    nearest = (lateral - lateral.round()).abs() * lane
+    border = (lateral.round() < 0.5) | (lateral.round() > lanes - 0.5)
+    along = surface.v / dash
+    dashes = materials.band(along - along.floor(), 0.0, painted, surface.step_v / dash)
+    line = materials.band(nearest, -1.0, 0.07, surface.step_u) * torch.where(border, 0.0, dashes)
+    edge = materials.band(half - 0.3 - across.abs(), -0.07, 0.07, surface.step_u) * edges
+    stripe = across - torch.floor(across)
+    crossing = materials.band(surface.v - zebra, 0.0, 3.5, surface.step_v) * materials.band(stripe, 0.25, 0.75, surface.step_u)
+    keep = (materials.band(across, -half, half, surface.step_u)) * (1 - on_cross)
+    worn = (0.75 + 0.25 * fine[2]).clamp(0.2, 1)
+    marked = (torch.maximum(torch.maximum(line, edge), crossing) * keep * worn * (paint > 0)).clamp(0, 1)
+    return color + (paint - color) * marked

@@ -1,0 +1,162 @@
+"""What lines a street: pavement, parked cars, trees, poles, fences, houses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stereodistill.synth import finishes, street_objects
+from stereodistill.synth.finishes import hsv, times
+from stereodistill.synth.raycast import Kind
+from stereodistill.synth.scene import Finish, Scene
+
+if TYPE_CHECKING:
+    from stereodistill.synth.street import StreetConfig
+
+
+def build_side(
+    scene: Scene, g: np.random.Generator, config: StreetConfig, side: float, style: str, gloss: float
+) -> None:
+    """Everything on one side of the road; `side` -1 left, +1 right."""
+    ground = scene.ground
+    edge = ground.road_half_m
+    walk = g.uniform(1.5, 4.0) if style != "country" else 0.0
+    camera_inside = side * (scene.position[0] - ground.road_center_m)
+    parking = 2.1 if g.random() < 0.6 and style != "country" and camera_inside < edge else 0.0
+    kerb = max(edge, camera_inside + 0.3) + parking
+
+    def x_at(offset: float) -> float:
+        return ground.road_center_m + side * offset
+
+    if walk:
+        pavement(scene, g, x_at(kerb + walk / 2), walk)
+    for z in spots(g, -6, 70, 6.0, 0.75 * config.objects if parking else 0.0, ground.cross):
+        if np.hypot(x_at(edge + parking / 2) - scene.position[0], z) > 3.6:
+            turn = g.normal(0, 0.04) + g.choice([0, np.pi])
+            street_objects.car(scene, g, x_at(edge + parking / 2), z, turn, gloss, fine=z < 22)
+    furniture(scene, g, config, side, x_at, kerb, walk, style)
+    front = kerb + walk + (0.0 if style == "town" else g.uniform(2, 8))
+    border(scene, g, side, x_at(kerb + walk + 0.3), style)
+    houses(scene, g, side, x_at, front, style)
+
+
+def spots(g: np.random.Generator, start: float, end: float, gap: float, chance: float, cross: tuple[float, float]):
+    """Places along the street, none of them on the crossing."""
+    z = start + g.uniform(0, gap)
+    while z < end:
+        if g.random() < chance and not cross[0] - 2 < z < cross[1] + 2:
+            yield float(z)
+        z += gap * g.uniform(0.85, 1.5)
+
+
+def pavement(scene: Scene, g: np.random.Generator, x: float, width: float) -> None:
+    """A raised slab with a kerb, interrupted by the crossing street."""
+    color = hsv(g.uniform(0.05, 0.15), g.uniform(0.0, 0.15), g.uniform(0.35, 0.7))
+    flags = finishes.brickwork(g, color) if g.random() < 0.6 else finishes.stucco(g, color, 1.5)
+    low, high = scene.ground.cross
+    parts = [(-20.0, 160.0)] if low < 0 else [(-20.0, low), (high, 160.0)]
+    height = g.uniform(0.04, 0.08)
+    for start, end in parts:
+        half = (width / 2, height, (end - start) / 2)
+        scene.add(Kind.BOX, (x, height, (start + end) / 2), half, flags)
+
+
+def furniture(scene: Scene, g: np.random.Generator, config: StreetConfig, side, x_at, kerb, walk, style) -> None:
+    """Trees, lamps, signs, bins, people."""
+    line = kerb + 0.5
+    rhythm = g.uniform(6, 18)
+    chance = {"town": 0.45, "suburb": 0.6, "country": 0.7}[style] * config.objects
+    far_line = line if style == "town" or g.random() < 0.5 else kerb + walk + g.uniform(1, 3)
+    for z in spots(g, -4, 90, rhythm, chance, scene.ground.cross):
+        x = x_at(far_line) + g.normal(0, 0.2)
+        scale = g.uniform(0.8, 1.9)
+        if np.hypot(x - scene.position[0], z) < 1.2 + scale:
+            continue
+        if g.random() < 0.2:
+            street_objects.conifer(scene, g, x + side * 0.8, z, scale)
+        else:
+            near = z < 45 and g.random() < config.leafy_share
+            street_objects.tree(scene, g, x, z, scale, g.uniform(9, 22) * (1 if z < 18 else 0.5) if near else 0.0)
+    for z in spots(g, 3, 90, g.uniform(12, 28), 0.8 * config.objects, scene.ground.cross):
+        street_objects.lamp_post(scene, g, x_at(line), z, side)
+    for z in spots(g, 3, 45, 9.0, 0.3 * config.objects, scene.ground.cross):
+        make = street_objects.sign if g.random() < 0.75 else street_objects.traffic_light
+        make(scene, g, x_at(kerb + 0.25), z)
+    for z in spots(g, 3, 40, 7.0, 0.2 * config.objects * (walk > 0), scene.ground.cross):
+        street_objects.pedestrian(scene, g, x_at(kerb + walk * g.uniform(0.3, 0.9)), z)
+    for z in spots(g, 3, 30, 8.0, 0.2 * config.objects, scene.ground.cross):
+        half = (g.uniform(0.15, 0.5), g.uniform(0.35, 0.75), g.uniform(0.15, 0.5))
+        finish = finishes.metal(g) if g.random() < 0.5 else finishes.writing(g, half[:2])
+        scene.add(Kind.BOX, (x_at(kerb + max(walk, 1.2) * 0.9), half[1], z), half, finish, turn=g.uniform(-0.3, 0.3))
+
+
+def border(scene: Scene, g: np.random.Generator, side: float, x: float, style: str) -> None:
+    """Fence, hedge or garden wall along the pavement."""
+    if g.random() < (0.75 if style == "town" else 0.35):
+        return
+    low, high = scene.ground.cross
+    z = g.uniform(1.5, 12)
+    while z < 50:
+        reach, height = g.uniform(3, 9), g.uniform(0.5, 1.1)
+        if not (low - 2 * reach < z < high):
+            center, turn = (x, height, z + reach), np.pi / 2
+            pick = g.random()
+            if pick < 0.3 and z < 20:
+                scene.add(Kind.BARS, center, (reach, height, 0.01), finishes.metal(g), turn=turn,
+                          cut=(reach * 2 * g.uniform(3, 8), g.uniform(0.15, 0.6)))  # fmt: skip
+            elif pick < 0.4 and z < 15:
+                scene.add(Kind.LATTICE, center, (reach, height, 0.01), finishes.metal(g), turn=turn,
+                          cut=(reach * g.uniform(3, 6), g.uniform(0.06, 0.15)))  # fmt: skip
+            elif pick < 0.75:
+                scene.add(Kind.BOX, center, (g.uniform(0.25, 0.5), height, reach), finishes.leaves(g, 0.03))
+            else:
+                scene.add(Kind.BOX, center, (0.12, height, reach), finishes.brickwork(g, finishes.wall_color(g)))
+        z += 2 * reach + g.choice([0.0, g.uniform(1, 5)])
+
+
+def houses(scene: Scene, g: np.random.Generator, side: float, x_at, front: float, style: str) -> None:
+    """A row of houses with gaps; in the country mostly trees."""
+    if style == "country" and g.random() < 0.6:
+        for z in spots(g, 5, 120, 9.0, 0.6, scene.ground.cross):
+            street_objects.tree(scene, g, x_at(front + g.uniform(1, 15)), z, g.uniform(1, 2.2), 0.0)
+        return
+    low, high = scene.ground.cross
+    z = -18.0 + g.uniform(-4, 4)
+    common = g.uniform(5, 16) if style == "town" else g.uniform(3, 7)
+    while z < 115:
+        width = g.uniform(7, 22)
+        crossing = low - 1 < z + width and z < high + 1
+        if not crossing and g.random() < (0.92 if style == "town" else 0.7):
+            height = max(2.6, common * g.uniform(0.7, 1.35))
+            house(scene, g, side, x_at(front + (0 if style == "town" else g.uniform(0, 2))), z + width / 2, width, height, style)
+        z += width + (0.0 if style == "town" and g.random() < 0.75 else g.uniform(1, 8))
+
+
+def house(scene: Scene, g: np.random.Generator, side, x, z, width, height, style) -> None:
+    """A block with windows, a roof or ledge, a shop front or door."""
+    color, depth = finishes.wall_color(g), g.uniform(4, 7)
+    wall = finishes.brickwork(g, color) if g.random() < 0.12 else finishes.windows(g, color)
+    scene.add(Kind.BOX, (x + side * depth, height / 2, z), (depth, height / 2, width / 2), wall)
+    if style != "town" or g.random() < 0.3:
+        tiles = finishes.brickwork(g, hsv(g.uniform(0.0, 0.1), g.uniform(0.1, 0.6), g.uniform(0.15, 0.5)))
+        rise = g.uniform(0.8, 2.0)
+        taper = (0.98, 0.0) if g.random() < 0.6 else (0.0, 0.98) if g.random() < 0.5 else (0.9, 0.6)
+        scene.add(Kind.WEDGE, (x + side * depth, height + rise, z), (depth + 0.4, rise, width / 2 + 0.3), tiles, cut=taper)
+    else:
+        ledge = finishes.stucco(g, times(color, g.uniform(0.6, 1.3)))
+        scene.add(Kind.BOX, (x + side * depth, height, z), (depth + 0.25, g.uniform(0.1, 0.3), width / 2), ledge)
+    if z > 60:
+        return
+    if style == "town" and g.random() < 0.6:
+        pane = finishes.glass(0.3) if g.random() < 0.5 else Finish(a=(0.2, 0.18, 0.15), b=(0.8, 0.7, 0.5), weights=(0.6, 0.2, 1.2, 0.6))
+        scene.add(Kind.BOX, (x, 1.4, z), (0.04, 1.1, width * g.uniform(0.2, 0.42)), pane)
+        half = (0.08, g.uniform(0.25, 0.5), width * g.uniform(0.2, 0.45))
+        scene.add(Kind.BOX, (x - side * 0.03, 3.0, z), half, finishes.writing(g, (half[2], half[1])))
+    else:
+        door = finishes.metal(g, hsv(g.random(), g.uniform(0.1, 0.7), g.uniform(0.1, 0.6)), 0.1)
+        scene.add(Kind.BOX, (x, 1.05, z + g.uniform(-0.3, 0.3) * width), (0.05, 1.05, 0.5), door)
+    for _ in range(g.integers(0, 3) if style == "town" else 0):
+        rail = finishes.metal(g)
+        center = (x - side * 0.5, g.uniform(3, max(3.1, height - 1)), z + g.uniform(-0.35, 0.35) * width)
+        scene.add(Kind.BOX, center, (0.55, g.uniform(0.1, 0.5), 1.4), rail)

@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from stereodistill.ops.correlation import correlation_1d
+
+
+def naive(left, right, num_displacements, num_groups):
+    batch, channels, height, width = left.shape
+    size = channels // num_groups
+    out = torch.zeros(batch, num_groups, num_displacements, height, width, dtype=left.dtype)
+    for g in range(num_groups):
+        for d in range(num_displacements):
+            for x in range(d, width):
+                block = slice(g * size, (g + 1) * size)
+                out[:, g, d, :, x] = (left[:, block, :, x] * right[:, block, :, x - d]).mean(1)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("num_displacements", "num_groups", "width"), [(1, 1, 6), (5, 1, 11), (4, 3, 7), (9, 2, 5), (5, 2, 1)]
+)
+def test_equals_a_loop(num_displacements, num_groups, width):
+    left, right = torch.randn(2, 6, 3, width, dtype=torch.float64), torch.randn(2, 6, 3, width, dtype=torch.float64)
+    fast = correlation_1d(left, right, num_displacements, num_groups)
+    assert torch.allclose(fast, naive(left, right, num_displacements, num_groups), atol=1e-12)
+
+
+def test_gradient():
+    left, right = (torch.randn(1, 2, 2, 6, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(lambda a, b: correlation_1d(a, b, 4), (left, right))
+
+
+def test_finds_a_known_shift():
+    right = torch.nn.functional.normalize(torch.randn(1, 16, 4, 50), dim=1)
+    left = right.roll(6, dims=-1)
+    best = correlation_1d(left, right, 12)[0, 0, :, :, 12:].argmax(0)
+    assert (best == 6).all()

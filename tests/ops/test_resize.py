@@ -1,0 +1,57 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stereodistill.ops.resize import disparity_pyramid, mask_pyramid, resize_disparity, resize_image, resize_mask
+
+sizes = st.tuples(st.integers(4, 30), st.integers(4, 40))
+
+
+@given(sizes, sizes)
+def test_a_plane_keeps_its_disparity_as_a_share_of_the_width(old, new):
+    disparity = torch.full((1, *old), 0.1 * old[1])
+    for mode in ("bilinear", "nearest"):
+        resized = resize_disparity(disparity, new, mode)
+        assert resized.shape == (1, *new)
+        assert torch.allclose(resized, torch.full((1, *new), 0.1 * new[1]), rtol=1e-5)
+
+
+def test_unknown_pixels_do_not_pull_known_ones_down():
+    disparity = torch.zeros(1, 1, 4, 8)
+    disparity[..., :4] = 10.0
+    resized = resize_disparity(disparity, (8, 16))
+    assert set(resized.unique().tolist()) == {0.0, 20.0}
+
+
+def test_same_size_is_the_identity():
+    image = torch.rand(3, 7, 9)
+    assert resize_image(image, (7, 9)) is image
+    assert resize_disparity(image[:1], (7, 9)) is not None
+    mask = image[:1] > 0.5
+    assert torch.equal(resize_mask(mask, (7, 9)), mask)
+
+
+def test_shrinking_an_image_averages():
+    checks = (torch.arange(64).reshape(8, 8).sum(0) * 0 + torch.arange(8)[:, None] + torch.arange(8)) % 2
+    shrunk = resize_image(checks[None].float().repeat(3, 1, 1), (2, 2))
+    assert torch.allclose(shrunk, torch.full((3, 2, 2), 0.5), atol=0.05)
+
+
+def test_max_pool_pyramid_keeps_sparse_points_and_full_resolution_pixels():
+    sparse = torch.zeros(1, 1, 8, 8)
+    sparse[0, 0, 5, 2] = 17.0
+    levels = disparity_pyramid(sparse, 4)
+    assert [tuple(level.shape[-2:]) for level in levels] == [(8, 8), (4, 4), (2, 2), (1, 1)]
+    assert [level.max().item() for level in levels] == [17.0] * 4
+    assert [int((level > 0).sum()) for level in levels] == [1] * 4
+
+
+def test_odd_sizes_keep_their_last_pixel():
+    assert disparity_pyramid(torch.ones(1, 1, 5, 7), 2)[1].shape == (1, 1, 3, 4)
+    mask = torch.ones(1, 1, 5, 7, dtype=torch.bool)
+    assert torch.equal(mask_pyramid(mask, 2)[1], torch.ones(1, 1, 3, 4))
+
+
+def test_mask_pyramid_is_the_share():
+    mask = torch.tensor([[True, False], [False, False]]).reshape(1, 1, 2, 2)
+    assert mask_pyramid(mask, 2)[1].item() == 0.25
