@@ -143,7 +143,9 @@ def _tensor_file(source: str | Path) -> Path:
     if isinstance(source, str) and _HUB_ID.fullmatch(source) and path.suffix not in (".safetensors", *_PICKLE_SUFFIXES):
         return _inside(_download(source))
     names = ", ".join(p.parent.name for p in sorted(_shipped_root().glob(f"*/{TENSORS}"))) or "none"
-    raise UserError(f"no weights {str(source)!r}: expected a folder, a .safetensors file, a Hugging Face id or a shipped name ({names})")
+    raise UserError(
+        f"no weights {str(source)!r}: expected a folder, a .safetensors file, a Hugging Face id or a shipped name ({names})"
+    )
 
 
 def _inside(folder: Path) -> Path:
@@ -187,7 +189,9 @@ def _parse_header(values: Any, origin: Path) -> WeightsHeader:
         raise UserError(f"{origin}: expected a JSON object with the header's fields, found {type(values).__name__}")
     version = values.get("format", FORMAT)
     if not isinstance(version, int) or version > FORMAT:
-        raise UserError(f"{origin}: format {version!r} is newer than this package reads ({FORMAT}): upgrade stereodistill")
+        raise UserError(
+            f"{origin}: format {version!r} is newer than this package reads ({FORMAT}): upgrade stereodistill"
+        )
     fields = set(WeightsHeader.model_fields) - {"options"}
     options = {key: value for key, value in values.items() if key not in fields}
     header = WeightsHeader.parse({k: v for k, v in values.items() if k in fields} | {"options": options}, str(origin))
@@ -206,7 +210,9 @@ def _metadata(file: Path) -> Mapping[str, str]:
         with safe_open(str(file), framework="pt") as handle:
             return handle.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{file}: not a whole safetensors file ({_first_line(error)}): copy or download it again") from error
+        raise UserError(
+            f"{file}: not a whole safetensors file ({_first_line(error)}): copy or download it again"
+        ) from error
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:
@@ -215,7 +221,9 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
         with safe_open(str(file), framework="pt") as handle:
             return {name: handle.get_tensor(name) for name in handle.keys()}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{file}: not a whole safetensors file ({_first_line(error)}): copy or download it again") from error
+        raise UserError(
+            f"{file}: not a whole safetensors file ({_first_line(error)}): copy or download it again"
+        ) from error
 
 
 def _refuse_pickle(file: Path) -> None:
@@ -231,19 +239,25 @@ def _refuse_pickle(file: Path) -> None:
 def _check_same(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], file: Path) -> None:
     missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing:
-        raise UserError(f"{file}: {len(missing)} tensors missing, first {missing[0]!r}: weights of another architecture?")
+        raise UserError(
+            f"{file}: {len(missing)} tensors missing, first {missing[0]!r}: weights of another architecture?"
+        )
     if extra:
         raise UserError(f"{file}: {len(extra)} tensors too many, first {extra[0]!r}: weights of another architecture?")
     for name, tensor in expected.items():
         found = tensors[name]
         if found.shape != tensor.shape or found.is_floating_point() != tensor.is_floating_point():
-            raise UserError(f"{file}: {name!r} is {found.dtype} {tuple(found.shape)}, expected {tensor.dtype} {tuple(tensor.shape)}")
+            raise UserError(
+                f"{file}: {name!r} is {found.dtype} {tuple(found.shape)}, expected {tensor.dtype} {tuple(tensor.shape)}"
+            )
 
 
 def _check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise UserError(f"{what}: {name!r} holds NaN or infinite values: the training diverged or the file is damaged")
+            raise UserError(
+                f"{what}: {name!r} holds NaN or infinite values: the training diverged or the file is damaged"
+            )
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:

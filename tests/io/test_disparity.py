@@ -167,7 +167,7 @@ def test_eight_bit_png_is_not_taken_for_disparity(tmp_path, shape, found):
         read_disparity(tmp_path / "a.png")
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     suffix=st.sampled_from(DISPARITY_SUFFIXES),
     edits=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=5),
@@ -199,4 +199,4 @@ def test_real_ground_truth(real_data):
     assert disparity.shape == (375, 1242) and 0.1 < valid.mean() < 0.5
     assert 1 < np.median(disparity[valid]) < 100
     raw = read_pfm(real_data / "sceneflow_A-0032-0006" / "disp_left.pfm")
-    assert raw.shape == (540, 960) and 1 < np.abs(raw).min() and np.abs(raw).max() < 960
+    assert raw.shape == (540, 960) and np.abs(raw).min() > 1 and np.abs(raw).max() < 960

@@ -59,7 +59,12 @@ def test_link_is_followed(tmp_path):
 @pytest.mark.parametrize("read", [read_bytes, read_text, check_readable])
 def test_unreadable_files(tmp_path, read):
     (tmp_path / "empty").touch()
-    cases = {tmp_path / "absent": "no file", tmp_path: "is a folder", tmp_path / "empty": "0 bytes", "a\0b": "null byte"}
+    cases = {
+        tmp_path / "absent": "no file",
+        tmp_path: "is a folder",
+        tmp_path / "empty": "0 bytes",
+        "a\0b": "null byte",
+    }
     for path, word in cases.items():
         with pytest.raises(UserError, match=word):
             read(path)

@@ -55,3 +55,20 @@ def test_odd_sizes_keep_their_last_pixel():
 def test_mask_pyramid_is_the_share():
     mask = torch.tensor([[True, False], [False, False]]).reshape(1, 1, 2, 2)
     assert mask_pyramid(mask, 2)[1].item() == 0.25
+
+
+def test_crisp_has_no_stairs_on_a_slope_and_no_values_between_surfaces():
+    rows = torch.arange(20.0)[:, None].expand(20, 30) * 0.4 + 5
+    scene = rows.clone()
+    scene[:, 15:] += 40
+    resized = resize_disparity(scene[None], (30, 30), mode="crisp")[0]
+    slope = resized[3:-3, 4].diff()
+    assert torch.allclose(slope, torch.full_like(slope, 0.4 * 20 / 30), atol=1e-4)
+    wide = resize_disparity(scene[None], (20, 60), mode="crisp")[0]
+    assert ((wide / 2 - rows[:, :1]).abs().minimum((wide / 2 - 40 - rows[:, :1]).abs()) < 0.5).all()
+
+
+def test_crisp_keeps_sparse_points():
+    sparse = torch.zeros(1, 8, 8)
+    sparse[0, 3, 5] = 6.0
+    assert resize_disparity(sparse, (16, 16), mode="crisp").unique().tolist() == [0.0, 12.0]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stereodistill.data.check_views import ViewGeometry
+from stereodistill.data.check_views import MANY_NEGATIVE, ViewGeometry
 from stereodistill.data.findings import Finding, Severity
 
 # Tolerances in pixels of the working size.  Well-rectified public data (KITTI of four days, Middlebury, an
@@ -14,10 +14,9 @@ from stereodistill.data.findings import Finding, Severity
 _OFFSET_PX = 0.9
 _ROW_ERROR_PX = 1.9
 _ROLL_DEG, _ROLL_ROW_ERROR_PX = 0.25, 0.7
-# Matches this far on the wrong side are no noise; up to 1.3 % of the matches of a good pair are wrong ones.
-_NEGATIVE_PX = -1.0
-_SOME_NEGATIVE, _MANY_NEGATIVE = 0.04, 0.9
-_CLEAR_TREND = 0.1
+# Up to 1.3 % of the matches of a good pair are wrong ones with a negative disparity.
+_SOME_NEGATIVE = 0.04
+_CLEAR_ORDER = 0.15
 _STILL_PX = 0.6
 _SYSTEMATIC = 0.25
 
@@ -62,7 +61,7 @@ def _judge_matches(geometry: dict[str, ViewGeometry], measured: dict[str, ViewGe
 
 def _judge_offset(offset: dict[str, ViewGeometry], num_measured: int) -> Finding:
     farthest_px = _median(offset, lambda g: float(np.percentile(g.disparity_px, 2)))
-    share = _median(offset, _share_negative)
+    share = _median(offset, lambda g: g.share_negative)
     message = (
         f"in {len(offset)} of {num_measured} pairs {share:.0%} of the matches have a negative disparity "
         f"(down to {farthest_px:.1f} px): the images are shifted against each other"
@@ -92,33 +91,18 @@ def _is_misaligned(g: ViewGeometry) -> bool:
 
 
 def _swapped(measured: dict[str, ViewGeometry]) -> dict[str, ViewGeometry]:
-    """Pairs with their views exchanged.
-
-    Exchanging the views changes the sign of every disparity; shifting the images far enough makes every
-    disparity negative as well, but keeps their order.  What lies lower in a picture is nearer in nearly all
-    footage (floor, road, table), so disparities that still grow downwards tell of a shift.
-    """
-    negative = {name: g for name, g in measured.items() if _share_negative(g) > _MANY_NEGATIVE}
-    return negative if negative and _median(negative, _downward_trend) < _CLEAR_TREND else {}
-
-
-def _downward_trend(g: ViewGeometry) -> float:
-    """Rank correlation of disparity with the image row: > 0 when disparities grow downwards."""
-    ranks = [np.argsort(np.argsort(values)) for values in (g.points[:, 1], g.disparity_px)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    """Pairs with their views exchanged: all disparities negative, and not because of a shift (`check_order`)."""
+    negative = {name: g for name, g in measured.items() if g.share_negative > MANY_NEGATIVE}
+    return negative if negative and _median(negative, lambda g: g.depth_order) < _CLEAR_ORDER else {}
 
 
 def _has_negative(g: ViewGeometry) -> bool:
-    return _share_negative(g) > _SOME_NEGATIVE
+    return g.share_negative > _SOME_NEGATIVE
 
 
 def _is_same_view(g: ViewGeometry) -> bool:
     still = (np.abs(g.disparity_px) < _STILL_PX * g.unit_px) & (np.abs(g.rows_px) < _STILL_PX * g.unit_px)
     return float(still.mean()) > 0.95
-
-
-def _share_negative(g: ViewGeometry) -> float:
-    return float((g.disparity_px < _NEGATIVE_PX * g.unit_px).mean())
 
 
 def _severity(pairs: dict[str, ViewGeometry], num_measured: int) -> Severity:

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from stereodistill.data.check_order import depth_order
+
 WORKING_WIDTH = 1280
 """Wider images are measured at this width (results are in full-size pixels)."""
 MIN_MATCHES = 25
 """With fewer consistent matches nothing is said about a pair."""
+NEGATIVE_PX = -1.0
+"""Matches further on the wrong side than this (pixels of the working size) are not noise."""
+MANY_NEGATIVE = 0.9
+"""Share of negative disparities from which the views may be exchanged."""
 
 _NUM_FEATURES = 1500
 _RATIO = 0.8  # Lowe 2004: the best match must be clearly better than the second
@@ -35,6 +41,8 @@ class ViewGeometry:
     """(N,) float, the smoothed y_right - y_left of the same matches."""
     rotation_deg: float
     """Roll of the right view against the left, from the slope of the row difference along x."""
+    depth_order: float = 1.0
+    """`check_order.depth_order`, measured only where nearly all disparities are negative."""
 
     @property
     def num_matches(self) -> int:
@@ -50,6 +58,11 @@ class ViewGeometry:
     def unit_px(self) -> float:
         """One pixel of the working size, in full-size pixels: what tolerances are counted in."""
         return max(1.0, self.size[1] / WORKING_WIDTH)
+
+    @property
+    def share_negative(self) -> float:
+        """Share of matches that lie clearly on the wrong side, 0..1."""
+        return float((self.disparity_px < NEGATIVE_PX * self.unit_px).mean())
 
     @property
     def vertical_offset_px(self) -> float:
@@ -76,12 +89,15 @@ def measure_views(left: np.ndarray, right: np.ndarray) -> ViewGeometry:
     straight, inlier = _fit_straight(coordinates, rows)
     first, second, rows, coordinates = first[inlier], second[inlier], rows[inlier], coordinates[inlier]
     smooth = _fit_smooth(coordinates, rows) if len(rows) >= MIN_MATCHES else rows
+    disparity = first[:, 0] - second[:, 0]
+    negative = len(rows) >= MIN_MATCHES and (disparity < NEGATIVE_PX).mean() > MANY_NEGATIVE
     return ViewGeometry(
         size=size,
         points=first * factor,
-        disparity_px=(first[:, 0] - second[:, 0]) * factor,
+        disparity_px=disparity * factor,
         rows_px=smooth * factor,
         rotation_deg=float(np.degrees(np.arctan(straight[1] / left.shape[1]))),
+        depth_order=depth_order(left, right, first, disparity) if negative else 1.0,
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from stereodistill.data.layouts import list_images
 from stereodistill.data.rigs import Calibration, rig_at, shared_calibration
 from stereodistill.errors import UserError
-from stereodistill.io.images import read_image
+from stereodistill.io.images import quiet_opencv, read_image
 from stereodistill.io.video import split_side_by_side
 from stereodistill.types import Rig, StereoPair, View
 
@@ -92,13 +92,15 @@ class _FrameReader:
         video = self._open()
         if index != self._next:
             video.set(cv2.CAP_PROP_POS_FRAMES, index)
-        complete, frame = video.read()
+        with quiet_opencv():
+            complete, frame = video.read()
         self._next = index + 1 if complete else -1
         return frame if complete else None
 
     def _open(self) -> cv2.VideoCapture:
         if self._owner != os.getpid():
-            self._video = cv2.VideoCapture(str(self._path))
+            with quiet_opencv():
+                self._video = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
             self._owner, self._next = os.getpid(), 0
             if not self._video.isOpened():
                 raise UserError(f"{self._path}: not a video that can be decoded; expected for example .mp4 with H.264")

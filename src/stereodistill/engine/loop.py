@@ -65,10 +65,8 @@ class Loop:
         if resume:
             self._restore()
         accumulate = self.recipe.loop.accumulate
-        stream = iterate(
-            self.batches, self.step * accumulate, self.num_steps * accumulate, self.recipe.loop.workers
-        )
-        self.network.train()
+        stream = iterate(self.batches, self.step * accumulate, self.num_steps * accumulate, self.recipe.loop.workers)
+        self._train_mode()
         self.clock = Clock()
         try:
             while self.step < self.num_steps:
@@ -95,6 +93,13 @@ class Loop:
         tensors |= pack_optimizer(self.optimizer) | {"rng": torch.get_rng_state()}
         info = {"recipe": self.recipe.hash, "num_steps": self.num_steps, "elapsed_s": self.elapsed_s}
         save_checkpoint(self.out / "checkpoints", self.step, tensors, info)
+
+    def _train_mode(self) -> None:
+        self.network.train()
+        if self.recipe.loop.freeze_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
 
     def _one_step(self, stream) -> None:
         started = time.perf_counter()
@@ -159,7 +164,7 @@ class Loop:
         with torch.no_grad():
             values = self.validate(network)
         self.network.load_state_dict(own)
-        self.network.train()
+        self._train_mode()
         if self.accelerator.is_main_process:
             self.log.write({"step": self.step, "validation": values, "elapsed_s": self.elapsed_s})
 
@@ -176,9 +181,7 @@ class Loop:
             )
         self.network.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model/")})
         if self.ema:
-            self.ema.shadow = {
-                k[4:]: v.to(self.accelerator.device) for k, v in tensors.items() if k.startswith("ema/")
-            }
+            self.ema.shadow = {k[4:]: v.to(self.accelerator.device) for k, v in tensors.items() if k.startswith("ema/")}
         unpack_optimizer(self.optimizer, tensors)
         torch.set_rng_state(tensors["rng"])
         self.step, self.elapsed_s = info["step"], info["elapsed_s"]

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt
 from stereodistill.config import Config, read_recipe
 from stereodistill.data.augment import AugmentMono, AugmentStereo
 from stereodistill.errors import UserError
-from stereodistill.losses import DistillLoss, SupervisedLoss
+from stereodistill.losses import DistillLoss, SupervisedLoss, UnsupervisedLoss
 
 Size = tuple[int, int]
 
@@ -34,6 +34,9 @@ class SynthSource(Config):
     """World -> share of the samples."""
     size: Size = (320, 640)
     num: PositiveInt | None = None
+    reuse: dict[str, PositiveInt] = {}
+    """World -> number of different scenes: they stay in memory and come back under other crops and other light.
+    For worlds that render more slowly than the network learns."""
 
 
 class PairsSource(Config):
@@ -43,6 +46,8 @@ class PairsSource(Config):
     path: str
     layout: str = "auto"
     labels: str | None = None
+    min_confidence: float = Field(0.0, ge=0, le=1)
+    """Labels that the teacher trusts less are unknown; 0 keeps every positive disparity, as Guo et al. 2018 do."""
     names: tuple[str, ...] | None = None
     """Use only these pairs (`fit` keeps its held-out stretches away from training with it)."""
 
@@ -72,7 +77,10 @@ class LoopSpec(Config):
     batch_size: PositiveInt = 4
     """Of one optimiser step, over all processes and accumulation rounds."""
     accumulate: PositiveInt = 1
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16", "auto"] = "no"
+    """`auto`: bf16 autocast where the device computes it natively."""
+    freeze_norms: bool = False
+    """Keep the statistics of batch norms as they are: for fine-tuning on few images."""
     ema_decay: float = Field(0.0, ge=0, lt=1)
     seed: int = 0
     workers: int = Field(1, ge=0)
@@ -112,8 +120,17 @@ class MonoRecipe(_Recipe):
     loss: DistillLoss = DistillLoss()
 
 
-Recipe = StereoRecipe | MonoRecipe
-STAGES: dict[str, type[StereoRecipe] | type[MonoRecipe]] = {
+class UnsupervisedRecipe(_Recipe):
+    """Fine-tune a stereo network on pairs without labels, held by a frozen copy of itself."""
+
+    stage: Literal["unsupervised_stereo"] = "unsupervised_stereo"
+    augment: AugmentStereo = AugmentStereo()
+    loss: UnsupervisedLoss = UnsupervisedLoss()
+
+
+Recipe = StereoRecipe | UnsupervisedRecipe | MonoRecipe
+STAGES: dict[str, type[StereoRecipe] | type[UnsupervisedRecipe] | type[MonoRecipe]] = {
+    "unsupervised_stereo": UnsupervisedRecipe,
     "supervised_stereo": StereoRecipe,
     "supervised_mono": MonoRecipe,
     "distill": MonoRecipe,
@@ -136,6 +153,8 @@ def parse_recipe(values: dict[str, Any], source: str = "recipe") -> Recipe:
         raise UserError(f"{source}: loop: give exactly one of steps and epochs")
     if loop.batch_size % loop.accumulate:
         raise UserError(f"{source}: loop.batch_size {loop.batch_size} must divide by loop.accumulate {loop.accumulate}")
+    if recipe.stage == "unsupervised_stereo" and not recipe.model.weights:
+        raise UserError(f"{source}: unsupervised_stereo starts from a trained network: model.weights=lite_stereo")
     if recipe.stage == "distill" and not (isinstance(recipe.data, PairsSource) and recipe.data.labels):
         raise UserError(f"{source}: distill needs a teacher's labels: data.source=pairs data.labels=DIR (see `label`)")
     return recipe

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
+import torch
+
+from stereodistill.data import open_dataset
+from stereodistill.data.labelled import LabelledDataset
 from stereodistill.engine.batches import Samples
 from stereodistill.engine.recipe import PairsSource, SynthSource
 from stereodistill.errors import UserError
+from stereodistill.ops.geometry import resize_pair
 from stereodistill.rng import rng
 from stereodistill.synth import render
 from stereodistill.types import StereoPair
@@ -21,14 +28,10 @@ def open_samples(source: SynthSource | PairsSource, seed: int) -> Samples:
 
 def open_pairs(source: PairsSource) -> Samples:
     """Pairs on disk, with cached labels in place of ground truth where `labels` names a folder."""
-    from stereodistill.data import open_dataset
-
     if source.labels:
-        from stereodistill.label import LabelledDataset
-
-        samples = LabelledDataset(source.labels, data=source.path, layout=source.layout)
-    else:
-        samples = open_dataset(source.path, layout=source.layout)
+        data = open_dataset(source.path, layout=source.layout)
+        return LabelledDataset(source.labels, data, min_confidence=source.min_confidence, names=source.names)
+    samples = open_dataset(source.path, layout=source.layout)
     return samples if source.names is None else Subset(samples, source.names)
 
 
@@ -43,21 +46,28 @@ class Worlds:
             raise UserError("data.worlds: expected shares like {flying: 0.7, street: 0.3}, at least one above 0")
         self.shares = [source.worlds[kind] / total for kind in self.kinds]
         self.endless = source.num is None
+        self.kept: dict[tuple[str, int], StereoPair] = {}
 
     def __len__(self) -> int:
         return self.source.num or ENDLESS
 
     def load(self, index: int) -> StereoPair:
-        """Render scene `index`."""
+        """Render scene `index`, or bring back the one it shares with earlier samples of its kind (see `reuse`)."""
         kind = str(rng(self.seed, 0, index, purpose=2).choice(self.kinds, p=self.shares))
-        batch = render(kind, seed=self.seed, indices=[index], size=self.source.size)
-        return first(batch.pair)
+        num_scenes = self.source.reuse.get(kind)
+        if num_scenes is None:
+            return self._render(kind, index)
+        key = (kind, index % num_scenes)
+        if key not in self.kept:
+            self.kept[key] = _with_images(self._render(*key), torch.Tensor.half)
+        return _with_images(self.kept[key], torch.Tensor.float)
+
+    def _render(self, kind: str, index: int) -> StereoPair:
+        return first(render(kind, seed=self.seed, indices=[index], size=self.source.size).pair)
 
 
 def first(batch: StereoPair) -> StereoPair:
     """The first sample of a batch, without its batch dimension."""
-    from dataclasses import fields, replace
-
     rig = type(batch.rig)(**{f.name: float(getattr(batch.rig, f.name)[0]) for f in fields(batch.rig)})
     left, right = (view.map(lambda t: t[0]) for view in (batch.left, batch.right))
     return replace(batch, left=left, right=right, rig=replace(rig, width=int(rig.width)), name=batch.name[0])
@@ -81,3 +91,36 @@ class Subset:
     def load(self, index: int) -> StereoPair:
         """Sample `index` of the subset."""
         return self.samples.load(self.indices[index])
+
+
+class Shrunk:
+    """Samples at a fixed small size, remembered once they were made: a student sees the same ones every epoch.
+
+    Each worker process keeps its own memory, within its share of `budget_bytes`; what does not fit is made
+    again.  Images are kept in float16, and pass through it in any case, so that a sample is the same whether it
+    was remembered or not.
+    """
+
+    def __init__(self, samples: Samples, size: tuple[int, int], workers: int, budget_bytes: int = 4 << 30):
+        self.samples, self.size = samples, size
+        self.endless = getattr(samples, "endless", False)
+        bytes_per_sample = size[0] * size[1] * 2 * (3 * 2 + 4 + 1)
+        self.capacity = 0 if self.endless else budget_bytes // max(workers, 1) // bytes_per_sample
+        self.kept: dict[int, StereoPair] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def load(self, index: int) -> StereoPair:
+        """Sample `index` at the fixed size."""
+        pair = self.kept.get(index)
+        if pair is None:
+            pair = _with_images(resize_pair(self.samples.load(index), self.size), torch.Tensor.half)
+            if len(self.kept) < self.capacity:
+                self.kept[index] = pair
+        return _with_images(pair, torch.Tensor.float)
+
+
+def _with_images(pair: StereoPair, function) -> StereoPair:
+    left, right = (replace(view, image=function(view.image)) for view in (pair.left, pair.right))
+    return replace(pair, left=left, right=right)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,8 +17,8 @@ from stereodistill import losses, models
 from stereodistill.data.augment import augment_mono, augment_stereo
 from stereodistill.engine.batches import Batches, Samples
 from stereodistill.engine.loop import Loop, Objective, Validate
-from stereodistill.engine.recipe import MonoRecipe, Recipe, StereoRecipe, load_recipe
-from stereodistill.engine.samples import open_samples
+from stereodistill.engine.recipe import MonoRecipe, Recipe, StereoRecipe, UnsupervisedRecipe, load_recipe
+from stereodistill.engine.samples import Shrunk, open_samples
 from stereodistill.engine.sync_norm import synchronise_norms
 from stereodistill.errors import UserError
 from stereodistill.types import Loss, StereoPair
@@ -45,8 +46,8 @@ def train(
     recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     out = Path(out)
     _prepare_folder(out, resume)
-    precision = "bf16" if recipe.loop.precision == "bf16" else "no"
-    accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu" or not torch.cuda.is_available())
+    on_cpu = device == "cpu" or not torch.cuda.is_available()
+    accelerator = Accelerator(mixed_precision=precision_of(recipe, on_cpu), cpu=on_cpu)
     set_seed(recipe.loop.seed)
     model = build_model(recipe)
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
@@ -54,7 +55,7 @@ def train(
         recipe=recipe,
         model=synchronise_norms(model, accelerator),
         batches=make_batches(recipe, samples, accelerator),
-        objective=objective_of(recipe),
+        objective=objective_of(recipe, model),
         num_steps=num_steps(recipe, len(samples)),
         out=out,
         accelerator=accelerator,
@@ -68,9 +69,17 @@ def train(
     return out / "weights"
 
 
+def precision_of(recipe: Recipe, on_cpu: bool) -> str:
+    """What `loop.precision` means on this device: `bf16` or `no`."""
+    if recipe.loop.precision != "auto":
+        return recipe.loop.precision
+    native = torch.ops.mkldnn._is_mkldnn_bf16_supported() if on_cpu else torch.cuda.is_bf16_supported()
+    return "bf16" if native else "no"
+
+
 def build_model(recipe: Recipe) -> nn.Module:
     """The network of a recipe, randomly initialised or from the weights it names."""
-    wanted = "stereo" if isinstance(recipe, StereoRecipe) else "mono"
+    wanted = "mono" if isinstance(recipe, MonoRecipe) else "stereo"
     model = models.build(recipe.model.name, **recipe.model.options)
     if model.kind != wanted:
         raise UserError(f"stage {recipe.stage} trains a {wanted} network, {recipe.model.name} is a {model.kind} one")
@@ -94,10 +103,12 @@ def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> 
         raise UserError(
             f"loop.batch_size / loop.accumulate = {micro} must divide by the {accelerator.num_processes} processes"
         )
-    if isinstance(recipe, StereoRecipe):
-        augment = partial(_augment_stereo, config=recipe.augment)
-    else:
+    if isinstance(recipe, MonoRecipe):
         augment = partial(_augment_mono, config=recipe.augment)
+        if recipe.augment.size is not None:
+            samples = Shrunk(samples, recipe.augment.size, recipe.loop.workers)
+    else:
+        augment = partial(_augment_stereo, config=recipe.augment)
     return Batches(
         samples,
         augment,
@@ -108,8 +119,10 @@ def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> 
     )
 
 
-def objective_of(recipe: Recipe) -> Objective:
-    """The stage's loss as a function of (model, batch)."""
+def objective_of(recipe: Recipe, model: nn.Module) -> Objective:
+    """The stage's loss as a function of (model, batch); `model` is the network before the first step."""
+    if isinstance(recipe, UnsupervisedRecipe):
+        return _unsupervised(recipe, model)
     if isinstance(recipe, StereoRecipe):
 
         def stereo(model: nn.Module, pair: StereoPair) -> Loss:
@@ -123,6 +136,19 @@ def objective_of(recipe: Recipe) -> Objective:
         return function(model(_channels_last(pair.left.image)), pair, recipe.loss)
 
     return mono
+
+
+def _unsupervised(recipe: UnsupervisedRecipe, model: nn.Module) -> Objective:
+    frozen = copy.deepcopy(model).eval().requires_grad_(False)
+
+    def objective(model: nn.Module, pair: StereoPair) -> Loss:
+        left, right = (_channels_last(view.image) for view in (pair.left, pair.right))
+        frozen.to(left.device, memory_format=torch.channels_last)
+        with torch.no_grad():
+            before = frozen(left, right)
+        return losses.unsupervised_stereo(model(left, right), before, pair, recipe.loss)
+
+    return objective
 
 
 def num_steps(recipe: Recipe, num_samples: int) -> int:
@@ -139,7 +165,7 @@ def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
         "architecture": model.name,
         "kind": model.kind,
         "options": model.options,
-        "input_size": recipe.augment.size,
+        "input_size": recipe.augment.size if isinstance(recipe, MonoRecipe) else None,
         "recipe": recipe.model_dump(mode="json"),
     }
     return WeightsHeader.parse(base | extra, "weights header")

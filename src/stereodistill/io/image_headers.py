@@ -31,8 +31,12 @@ TRUNCATED = "the file is truncated; copy or download it again"
 _PNG_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _JPEG_NEXT_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 _PNM_TOKEN = re.compile(rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])*(\d{1,9})(?=[ \t\r\n\v\f#]|$)")
-_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 16: 8}
-_TIFF_FORMATS = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}
+_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_TIFF_FORMATS = {1: "B", 3: "H", 4: "I"}
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION = 256, 257, 274
+_TIFF_DATA = ((273, 279), (324, 325))
+"""Tags of (starts, lengths) of strips and of tiles."""
+_TIFF_WANTED = {_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION, *(tag for pair in _TIFF_DATA for tag in pair)}
 
 
 def read_header(data: bytes) -> Header:
@@ -118,22 +122,20 @@ def _tiff(data: bytes) -> Header:
     fields: dict[int, tuple[int, ...]] = {}
     for at in range(offset + 2, offset + 2 + 12 * num_entries, 12):
         tag, kind, count = struct.unpack_from(order + "HHI", data, at)
-        if tag in (256, 257, 273, 274, 279, 324, 325) and kind in _TIFF_SIZES:
-            if count * _TIFF_SIZES[kind] > 4:
-                (at,) = struct.unpack_from(order + "I", data, at + 8)
-            else:
-                at += 8
-            if at + count * _TIFF_SIZES[kind] > len(data):
-                raise BadImage(TRUNCATED)
-            fields[tag] = struct.unpack_from(f"{order}{count}{_TIFF_FORMATS[kind]}", data, at)
-    for starts, lengths in ((273, 279), (324, 325)):
+        num_bytes = count * _TIFF_TYPE_BYTES.get(kind, 0)
+        values_at = at + 8 if num_bytes <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
+        if values_at + num_bytes > len(data):
+            raise BadImage(TRUNCATED)
+        if tag in _TIFF_WANTED and kind in _TIFF_FORMATS:
+            fields[tag] = struct.unpack_from(f"{order}{count}{_TIFF_FORMATS[kind]}", data, values_at)
+    for starts, lengths in _TIFF_DATA:
         for start, length in zip(fields.get(starts, ()), fields.get(lengths, ()), strict=False):
             if start + length > len(data):
                 raise BadImage(TRUNCATED)
-    if not fields.get(256) or not fields.get(257):
+    if not fields.get(_TIFF_WIDTH) or not fields.get(_TIFF_HEIGHT):
         raise BadImage("the TIFF does not state its size")
-    turned = fields.get(274, (1,))[:1] in ((5,), (6,), (7,), (8,))
-    return Header(kind="tiff", height=fields[257][0], width=fields[256][0], turned=turned)
+    turned = fields.get(_TIFF_ORIENTATION, (1,))[:1] in ((5,), (6,), (7,), (8,))
+    return Header(kind="tiff", height=fields[_TIFF_HEIGHT][0], width=fields[_TIFF_WIDTH][0], turned=turned)
 
 
 def _pnm(data: bytes) -> Header:

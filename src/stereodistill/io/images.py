@@ -141,7 +141,7 @@ def _decode(path: str | Path, flags: int) -> tuple[np.ndarray, int]:
         samples = cv2.cvtColor(samples, cv2.COLOR_BGRA2RGBA)
     elif samples.ndim == 3:
         raise UserError(f"{shown(path)} has {samples.shape[2]} channels: 1, 3 or 4 expected")
-    return samples, int(np.iinfo(samples.dtype).max)
+    return samples, 255 if samples.dtype == np.uint8 else 65535
 
 
 def _decode_pnm(data: bytes) -> tuple[np.ndarray, int]:

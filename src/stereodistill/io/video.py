@@ -59,7 +59,9 @@ def _open(source: str | Path | int) -> cv2.VideoCapture:
     if capture is None or not capture.isOpened():
         if isinstance(source, int):
             raise UserError(f"no camera number {source}: connect it, or give a video file")
-        raise UserError(f"{shown(source)} is not a whole video that can be read: copy it again, or convert it to MP4 (H.264)")
+        raise UserError(
+            f"{shown(source)} is not a whole video that can be read: copy it again, or convert it to MP4 (H.264)"
+        )
     return capture
 
 

@@ -82,9 +82,7 @@ def distill(prediction: Prediction, pair: StereoPair, config: DistillLoss) -> Lo
     weights = [(t > 0).float() * w for t, w in zip(targets, mask_pyramid(weight, num_scales), strict=True)]
     function = relative_l1 if config.form == "relative" else masked_l1
     unit = 1.0 if config.form == "relative" else pair.size[1] / 100
-    losses = [
-        2.0**-s * function(d, targets[s], weights[s]) / unit for s, d in enumerate(prediction.disparities)
-    ]
+    losses = [2.0**-s * function(d, targets[s], weights[s]) / unit for s, d in enumerate(prediction.disparities)]
     return Loss(terms={"distill": torch.stack(losses).sum()})
 
 

@@ -7,6 +7,7 @@ and 1/2; the full-size map comes from the 1/2 features by sub-pixel shuffling, s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -34,9 +35,9 @@ class LiteMono(nn.Module):
 
     def __init__(
         self,
-        channels: tuple[int, ...] = (16, 48, 96, 192, 288),
-        decoder_channels: tuple[int, ...] = (16, 48, 96, 160),
-        num_blocks: tuple[int, ...] = (1, 2, 6, 3),
+        channels: Sequence[int] = (16, 48, 96, 192, 288),
+        decoder_channels: Sequence[int] = (16, 48, 96, 160),
+        num_blocks: Sequence[int] = (1, 2, 6, 3),
     ):
         super().__init__()
         if (len(channels), len(decoder_channels), len(num_blocks)) != (5, 4, 4):
@@ -62,7 +63,7 @@ class LiteMono(nn.Module):
 class Encoder(nn.Module):
     """Image -> features at 1/2, 1/4, 1/8, 1/16, 1/32."""
 
-    def __init__(self, channels: tuple[int, ...], num_blocks: tuple[int, ...]):
+    def __init__(self, channels: Sequence[int], num_blocks: Sequence[int]):
         super().__init__()
         self.stem = conv(3, channels[0], stride=2)
         blocks = (Residual, Residual, WideResidual, WideResidual)
@@ -83,7 +84,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Encoder features -> fused features at 1/2, 1/4, 1/8, 1/16, finest first."""
 
-    def __init__(self, channels: tuple[int, ...], decoder_channels: tuple[int, ...]):
+    def __init__(self, channels: Sequence[int], decoder_channels: Sequence[int]):
         super().__init__()
         below = (*decoder_channels[1:], channels[-1])
         self.fusions = nn.ModuleList(
@@ -120,7 +121,9 @@ class Head(nn.Module):
         self.conv = nn.Conv2d(channels, factor * factor, 3, padding=1, bias=False)
         # Sub-pixels of a cell start alike (no checkerboard) and near the initial disparity everywhere.
         with torch.no_grad():
-            self.conv.weight.copy_(0.1 * self.conv.weight[:1].expand_as(self.conv.weight))
+            self.conv.weight.mul_(0.1)
+            for sub_pixel in self.conv.weight[1:]:
+                sub_pixel.copy_(self.conv.weight[0])
         # Added in float32: in bfloat16 an offset of -3.5 would cost 1 % of the disparity.
         self.offset = nn.Parameter(torch.tensor(math.log(math.expm1(INITIAL_FRACTION))))
 

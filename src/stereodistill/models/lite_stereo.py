@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stereodistill.models.layers import Residual, conv
 from stereodistill.ops.correlation import correlation_1d
 from stereodistill.ops.geometry import pad_to_multiple
 from stereodistill.ops.upsample import convex_upsample
@@ -35,9 +36,7 @@ class LiteStereo(nn.Module):
 
     def __init__(self, max_disparity_px: int = 192, channels: int = 48, num_groups: int = 2, width: int = 96):
         super().__init__()
-        self.options = dict(
-            max_disparity_px=max_disparity_px, channels=channels, num_groups=num_groups, width=width
-        )
+        self.options = dict(max_disparity_px=max_disparity_px, channels=channels, num_groups=num_groups, width=width)
         self.num_displacements = max_disparity_px // CELL_PX
         self.num_groups = num_groups
         self.features = Features(channels)
@@ -61,7 +60,10 @@ class LiteStereo(nn.Module):
         visible_full = F.interpolate(visible.float(), scale_factor=2, mode="bilinear", align_corners=False)
         return Prediction(
             disparities=(full[..., :height, :width], half[..., : (height + 1) // 2, : (width + 1) // 2]),
-            visible_logits=(visible_full[..., :height, :width], visible.float()[..., : (height + 1) // 2, : (width + 1) // 2]),
+            visible_logits=(
+                visible_full[..., :height, :width],
+                visible.float()[..., : (height + 1) // 2, : (width + 1) // 2],
+            ),
             matching_logits=(raw_logits.float(), logits),
         )
 
@@ -175,17 +177,6 @@ class Refinement(nn.Module):
         return torch.stack([(left * other).mean(dim=1) for other in shifted], dim=1)
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.body = nn.Sequential(conv(channels, channels), conv(channels, channels, activate=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.body(x))
-
-
 class Up(nn.Module):
     """Double the size, fuse with the encoder's map of that size."""
 
@@ -197,15 +188,3 @@ class Up(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = F.interpolate(self.reduce(x), scale_factor=2, mode="nearest")
         return self.fuse(torch.cat([x, skip], dim=1))
-
-
-def conv(
-    in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, dilation: int = 1, activate: bool = True
-) -> nn.Sequential:
-    """Convolution, batch norm and ReLU."""
-    padding = dilation * (kernel // 2)
-    layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, bias=False),
-        nn.BatchNorm2d(out_channels),
-    ]
-    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if activate else nn.Sequential(*layers)

@@ -14,7 +14,7 @@ STEP_PX = 16
 """OpenCV wants the number of disparities in multiples of 16."""
 SUB_PIXEL = 16
 """OpenCV stores disparity as fixed point with four fractional bits."""
-Checked: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
+Checked: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 DEFAULT_MAX_FRACTION = 0.15
 """Largest disparity looked for by default, in image widths: 192 px at KITTI's 1242."""
 

@@ -49,7 +49,7 @@ def resize_pair(pair: StereoPair, size: tuple[int, int]) -> StereoPair:
     """Resize both views to (height, width); disparity values and the rig follow the width."""
 
     def resize(view: View) -> View:
-        disparity = resize_disparity(view.disparity, size, mode="nearest")
+        disparity = resize_disparity(view.disparity, size, mode="crisp")
         return View(
             image=resize_image(view.image, size),
             disparity=disparity,
@@ -62,7 +62,7 @@ def resize_pair(pair: StereoPair, size: tuple[int, int]) -> StereoPair:
 def crop_pair(pair: StereoPair, top: int, left: int, height: int, width: int) -> StereoPair:
     """Cut the same window out of both views; disparity and focal length do not change."""
     rows, columns = slice(top, top + height), slice(left, left + width)
-    assert 0 <= top and 0 <= left and top + height <= pair.size[0] and left + width <= pair.size[1]
+    assert top >= 0 and left >= 0 and top + height <= pair.size[0] and left + width <= pair.size[1]
 
     def crop(view: View) -> View:
         return view.map(lambda t: t[..., rows, columns])

@@ -21,22 +21,36 @@ def resize_image(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Flo
 def resize_disparity(
     disparity: Float[Tensor, "*B 1 H W"],
     size: tuple[int, int],
-    mode: Literal["bilinear", "nearest"] = "bilinear",
+    mode: Literal["bilinear", "nearest", "crisp"] = "bilinear",
 ) -> Float[Tensor, "*B 1 h w"]:
     """Resize a disparity map and scale its values by the width ratio.
 
-    Zeros (unknown) never blend into known values: a result pixel is the weighted mean of its known
-    sources, and unknown when less than half of its weight is known.  Use `nearest` for sparse ground truth.
+    `bilinear`: zeros (unknown) never blend into known values: a result pixel is the weighted mean of its
+    known sources, and unknown when less than half of its weight is known.  `nearest` copies.  `crisp`, for
+    ground truth, is bilinear within a surface (no stairs on slopes) and nearest across edges and holes (no
+    values between two surfaces, sparse points survive).
     """
     if tuple(disparity.shape[-2:]) == tuple(size):
         return disparity
     scale = size[1] / disparity.shape[-1]
-    if mode == "nearest":
-        return _interpolate(disparity, size, mode="nearest-exact") * scale
+    if mode != "bilinear":
+        copied = _interpolate(disparity, size, mode="nearest-exact")
+        if mode == "nearest":
+            return copied * scale
+        surface = _interpolate(_is_surface(disparity).float(), size, mode="nearest-exact") > 0.5
+        blended = _interpolate(disparity, size, mode="bilinear", align_corners=False)
+        return torch.where(surface, blended, copied) * scale
     known = (disparity > 0).to(disparity.dtype)
     weight = _interpolate(known, size, mode="bilinear", align_corners=False)
     value = _interpolate(disparity * known, size, mode="bilinear", align_corners=False)
     return torch.where(weight >= 0.5, value / weight.clamp(min=0.5), 0.0) * scale
+
+
+def _is_surface(disparity: Tensor, step_px: float = 1.0) -> Tensor:
+    """Pixels whose 3x3 neighbourhood is known and differs by at most `step_px`."""
+    flat = disparity.reshape(-1, 1, *disparity.shape[-2:])
+    high, low = F.max_pool2d(flat, 3, 1, 1), -F.max_pool2d(-flat, 3, 1, 1)
+    return ((low > 0) & (high - low <= step_px)).reshape(disparity.shape)
 
 
 def resize_mask(mask: Bool[Tensor, "*B 1 H W"], size: tuple[int, int]) -> Bool[Tensor, "*B 1 h w"]:

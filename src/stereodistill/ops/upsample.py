@@ -12,8 +12,8 @@ def convex_upsample(
 ) -> Float[Tensor, "B C H W"]:
     """Upsample by `factor` with softmax weights over the 3x3 neighbourhood (RAFT, Teed and Deng 2020).
 
-    `logits` has 9 * factor^2 channels, ordered (neighbour, fine row, fine column).  Values are not rescaled: disparity in
-    pixels of the full width stays what it is.  Borders repeat, so a constant map stays constant.
+    `logits` has 9 * factor^2 channels, ordered (neighbour, fine row, fine column).  Values are not rescaled:
+    disparity in pixels of the full width stays what it is.  Borders repeat, so a constant map stays constant.
     """
     batch, channels, height, width = disparity.shape
     weights = logits.reshape(batch, 1, 9, factor, factor, height, width).softmax(dim=2)

@@ -13,7 +13,7 @@ from stereodistill.errors import UserError
 from stereodistill.io.images import read_image
 from stereodistill.types import Image
 
-Photo: TypeAlias = "str | Path | np.ndarray | Tensor | Any"
+Photo: TypeAlias = str | Path | np.ndarray | Tensor | Any
 """Path, PIL image, array (H, W[, 3 or 4]) of uint8, uint16 or float in [0, 1], or float tensor (3, H, W) in [0, 1]."""
 
 

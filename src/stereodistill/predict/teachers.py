@@ -15,7 +15,7 @@ from stereodistill.io.disparity import DISPARITY_SUFFIXES, read_disparity
 from stereodistill.io.images import read_image
 from stereodistill.models.sgbm import SGBM
 
-Match: TypeAlias = "tuple[np.ndarray, np.ndarray]"
+Match: TypeAlias = tuple[np.ndarray, np.ndarray]
 """(disparity, confidence), both (H, W) float32; disparity 0 and confidence 0 where unknown."""
 AGREEMENT_PX = 1.0
 """Disagreement between the views at which the confidence has fallen to 1/e."""

@@ -6,7 +6,7 @@ import colorsys
 
 import numpy as np
 
-from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, Finish
+from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, NUM_TEXTURES, TILED, Finish
 
 Color = tuple[float, float, float]
 
@@ -98,15 +98,17 @@ def metal(g: np.random.Generator, color: Color | None = None, gloss: float | Non
 
 def car_paint(g: np.random.Generator, gloss: float) -> Finish:
     """Glossy bodies; many are white, grey or black, as on the road."""
-    color = hsv(g.random(), g.uniform(0.5, 0.95), g.uniform(0.2, 0.8))
+    color = hsv(
+        g.choice([0.0, 0.02, 0.08, 0.13, 0.35, 0.55, 0.6, 0.65, g.random()]), g.uniform(0.4, 0.9), g.uniform(0.2, 0.7)
+    )
     if g.random() < 0.65:
-        color = hsv(g.random(), g.uniform(0, 0.08), g.choice([0.06, 0.2, 0.45, 0.7, 0.92]))
+        color = hsv(g.random(), g.uniform(0, 0.08), g.choice([0.1, 0.25, 0.45, 0.7, 0.92]))
     return Finish(a=times(color, 0.93), b=times(color, 1.05), weights=(0.6, 0.0, 0.0, 0.0), period_m=6.0, gloss=gloss)
 
 
 def glass(gloss: float) -> Finish:
     """Dark panes that mirror their surroundings."""
-    return Finish(a=(0.02, 0.03, 0.03), b=(0.07, 0.08, 0.09), weights=(1.0, 0.0, 0.0, 0.0), period_m=4.0, gloss=gloss)
+    return Finish(a=(0.03, 0.04, 0.04), b=(0.12, 0.13, 0.14), weights=(1.0, 0.0, 0.0, 0.0), period_m=4.0, gloss=gloss)
 
 
 def writing(g: np.random.Generator, half: tuple[float, float]) -> Finish:
@@ -115,5 +117,19 @@ def writing(g: np.random.Generator, half: tuple[float, float]) -> Finish:
     ground = hsv(hue, g.uniform(0, 0.9), g.uniform(0.05, 0.45) if dark else g.uniform(0.7, 1.0))
     ink = hsv(g.random(), g.uniform(0, 0.5), g.uniform(0.75, 1.0) if dark else g.uniform(0, 0.3))
     letter = half[1] * g.uniform(0.08, 0.5)
-    numbers = (letter, letter * g.uniform(1.6, 2.6), g.uniform(0, 90), g.uniform(0.4, 0.7), half[0] * 0.88, half[1] * 0.85)
+    numbers = (
+        letter,
+        letter * g.uniform(1.6, 2.6),
+        g.uniform(0, 90),
+        g.uniform(0.4, 0.7),
+        half[0] * 0.88,
+        half[1] * 0.85,
+    )
     return Finish(a=ground, b=ink, weights=(0.0, 0.0, 0.0, 0.0), period_m=3.0, pattern=GLYPHS, numbers=numbers)
+
+
+def texture(g: np.random.Generator, texels_per_m: float | None = None, gloss: float = 0.0) -> Finish:
+    """One of the scene's textures from the shared bank (patterns, photos)."""
+    scale = texels_per_m or float(np.exp(g.uniform(np.log(60), np.log(500))))
+    numbers = (float(g.integers(0, NUM_TEXTURES)), scale)
+    return Finish(a=(0.5,) * 3, b=(0.5,) * 3, pattern=TILED, numbers=numbers, gloss=gloss)

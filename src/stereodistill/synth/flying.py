@@ -82,8 +82,21 @@ class _World:
             tables["wave_phase"].T, tables["wave_amplitude"].T, tables["edge_angle"].T, tables["edge_distance"].T,
             tables["is_polygon"],
         )  # fmt: skip
-        shapes = ShapeTable(kind=tables["kind"], frame=tables["frame"], gauge=gauge, bank=bank, soft=config.soft_edges)
-        self.layers = Layers(num_layers=MAX_LAYERS, surface=tables["surface"], shapes=shapes, used=tables["used"])
+        shapes = ShapeTable(
+            kind=tables["kind"],
+            frame=tables["frame"],
+            gauge=gauge,
+            inner=1 / gauge.view(len(tables["kind"]), -1).amax(1),
+            bank=bank,
+            soft=config.soft_edges,
+        )
+        self.layers = Layers(
+            num_layers=MAX_LAYERS,
+            surface=tables["surface"],
+            shapes=shapes,
+            used=tables["used"],
+            opaque=self.paint_table[6] >= 1,
+        )
 
     def paint(self, size: tuple[int, int], *, right: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Image (B, 3, H, W), disparity (B, 1, H, W) and layer column (B, H, W) of one view."""
@@ -141,8 +154,10 @@ class _World:
         # A plane's own coordinates are linear in the pixel, divided by disparity (perspective).
         depth = centre / disparity.clamp(min=0.1)
         u, v = (across * ux + down * uy) * depth, (across * vx + down * vy) * depth
-        footprint = _footprint(ux, uy, u, depth, slope_x / disparity, slope_y / disparity)
-        footprint = torch.maximum(footprint, _footprint(vx, vy, v, depth, slope_x / disparity, slope_y / disparity))
+        per_x, per_y = slope_x / disparity, slope_y / disparity
+        footprint = _footprint(ux * depth - u * per_x, vx * depth - v * per_x)
+        # Along y both views sample the same rows: sharper than a camera would be, but the same in both.
+        footprint = torch.maximum(footprint, 0.4 * _footprint(uy * depth - u * per_y, vy * depth - v * per_y))
         rgb = sample_texture(self.bank, self.texture_table, column, u, v, footprint, mirror if right else 0.0)
         rgb *= (1 + across * light_x + down * light_y).clamp_(0.3, 1.7)
         shift = across + gloss_shift if right else across
@@ -151,6 +166,6 @@ class _World:
         return rgb.clamp_(0, 1), disparity
 
 
-def _footprint(ux: Tensor, uy: Tensor, u: Tensor, depth: Tensor, slope_x: Tensor, slope_y: Tensor) -> Tensor:
-    """Texels that u moves within a pixel: the derivative of (across ux + down uy) / disparity."""
-    return (ux * depth - u * slope_x).square_().add_((uy * depth - u * slope_y).square_()).sqrt_().clamp_(min=1e-3)
+def _footprint(along_u: Tensor, along_v: Tensor) -> Tensor:
+    """Texels passed within a pixel."""
+    return along_u.square_().add_(along_v.square_()).sqrt_().clamp_(min=1e-3)

@@ -26,7 +26,7 @@ _AXES = ((0, 1), (-1, 0), (1, 0), (0, -1))
 class FlyingConfig(Config):
     """What the world contains; shares are probabilities per scene or layer, 0 switches a thing off."""
 
-    num_shapes: tuple[int, int] = (8, 48)
+    num_shapes: tuple[int, int] = (14, 58)
     max_disparity_px: tuple[float, float] = (24.0, 224.0)
     """The largest disparity of a scene is drawn log-uniformly between these (and kept below 0.4 of the width)."""
     ground_share: float = 0.45
@@ -187,9 +187,8 @@ def _stand(
 def _draw_textures(g: np.random.Generator, sky: bool, config: FlyingConfig, bank: TextureBank) -> np.ndarray:
     texture = draw_textures(g, MAX_LAYERS, bank.num_tiles, num_photos=bank.num_photos)
     texture[10:, g.random(MAX_LAYERS) < config.plain_share] = 0
-    # Large planes show several periods: a larger scale hides the repetition.
-    texture[3, :NUM_PLANES] *= 0.6
-    texture[5, :NUM_PLANES] *= 0.6
+    # The background shows several periods: a larger scale hides the repetition.
+    texture[[3, 5], :1] *= 0.7
     if sky:
         texture[0, 0] = g.choice(FAMILY_TILES["shade"])
         texture[3, 0] = g.uniform(0.15, 0.5)

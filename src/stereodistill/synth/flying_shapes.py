@@ -31,7 +31,7 @@ def draw_outlines(g: np.random.Generator, size: tuple[int, int]) -> Outlines:
     num = MAX_LAYERS
     height, width = size
     kind = g.choice([KIND_RADIAL, KIND_BOX, KIND_LATTICE, KIND_FOLIAGE], num, p=[0.46, 0.34, 0.1, 0.1])
-    radius = np.exp(g.uniform(np.log(0.012), np.log(g.uniform(0.12, 0.4)), num)) * width
+    radius = np.exp(g.uniform(np.log(0.014), np.log(g.uniform(0.12, 0.4)), num)) * width
     aspect = np.exp(g.normal(0, 0.35, num))
     half_s, half_t = radius * aspect, radius / aspect
     bar = (kind == KIND_BOX) & (g.random(num) < 0.5)

@@ -38,6 +38,8 @@ class Layers:
     shapes: ShapeTable
     used: Tensor
     """(B*K,) bool."""
+    opaque: Tensor
+    """(B*K,) bool: hides what is behind it completely."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,19 +121,29 @@ def _tile_corners(rows: int, columns: int, device: torch.device) -> tuple[Tensor
 
 
 def _touching(layers: Layers, tile_x: Tensor, tile_y: Tensor, *, right: bool) -> Tensor:
-    """(B, tiles, K) bool: can the layer's bounding box reach the tile?  Never a false no."""
+    """(B, tiles, K) bool: may this layer be seen in this tile?  Never a false no."""
     surface = layers.surface.view(8, -1, 1, layers.num_layers)
     half_height = TILE_HEIGHT / 2 + 1
     y = tile_y[:, None] + TILE_HEIGHT / 2
-    left_end, down, _ = surface_point(surface, tile_x[:, None] - 2, y, right=right)
-    right_end, _, _ = surface_point(surface, tile_x[:, None] + TILE_WIDTH + 2, y, right=right)
-    half_width = (right_end - left_end) / 2
+    start, down, start_px = surface_point(surface, tile_x[:, None] - 2, y, right=right)
+    end, _, end_px = surface_point(surface, tile_x[:, None] + TILE_WIDTH + 2, y, right=right)
+    _, _, _, _, c, e, f, g = surface.unbind(0)
+    # How much disparity may change from the middle row to the tile's edge, and bulge within the row.
+    widest = torch.maximum(start.abs(), end.abs())
+    slack_px = half_height * (c.abs() + widest * e.abs() + (2 * down.abs() + half_height) * g.abs())
+    slack_px = slack_px + (end - start).square() * f.abs()
+    half_width = (end - start) / 2
     if right:
-        # The row shifts with y by the disparity's own slope; allow for it over half a tile.
-        half_width = half_width + half_height * 2 * (surface[4].abs() + surface[5].abs() * 640 + surface[7].abs() * 640)
-    middle = (right_end + left_end) / 2
-    inside = layers.shapes.box_reaches(middle, down, half_width, half_height, layers.num_layers)
-    return inside & layers.used.view(-1, 1, layers.num_layers)
+        # In the right view rows are sheared by the disparity's slope, and stretched by up to 1 / (1 - slope).
+        slack_px = slack_px * 2.5
+        half_width = half_width + slack_px
+    reaches, fills = layers.shapes.box_relation(
+        (start + end) / 2, down, half_width, half_height, layers.num_layers
+    )
+    reaches &= layers.used.view(-1, 1, layers.num_layers)
+    fills &= (layers.used & layers.opaque).view(-1, 1, layers.num_layers)
+    curtain_px = ((torch.minimum(start_px, end_px) - slack_px) * fills).amax(2, keepdim=True)
+    return reaches & (torch.maximum(start_px, end_px) + slack_px >= curtain_px)
 
 
 def _steps(touching: Tensor, layers: Layers):

@@ -59,7 +59,9 @@ def sample_noise(u: Tensor, v: Tensor, footprint: Tensor, period_m: Tensor | flo
     u, v = u - u.floor(), v - v.floor()
     first = _sample_level(bank, u, v, base)
     second = _sample_level(bank, u, v, base + 1)
-    return first + (second - first) * share
+    # A tile of few texels would show as a regular pattern: let it fade.
+    keep = (2 - footprint * (12 / period_m)).clamp(0, 1)
+    return (first + (second - first) * share) * keep
 
 
 def _sample_level(bank: Tensor, u: Tensor, v: Tensor, level: Tensor) -> Tensor:
@@ -122,7 +124,9 @@ def facade(color: Tensor, p: Tensor, surface: Surface, sky: Tensor) -> Tensor:
     low_y, high_y = 0.25, 0.25 + p[3] * 0.7
     pane = band(x, low_x, high_x, step_x) * band(y, low_y, high_y, step_y)
     rim = band(x, low_x - 0.03, high_x + 0.03, step_x) * band(y, low_y - 0.05, high_y + 0.03, step_y)
-    bar = band(x, 0.485, 0.515, step_x) + band(y, low_y + 0.6 * (high_y - low_y), low_y + 0.6 * (high_y - low_y) + 0.02, step_y)
+    bar = band(x, 0.485, 0.515, step_x) + band(
+        y, low_y + 0.6 * (high_y - low_y), low_y + 0.6 * (high_y - low_y) + 0.02, step_y
+    )
     chance = hash01(row, column, p[4])
     curtain = band(y, high_y - p[7] * chance, high_y + 0.1, step_y)
     glass = sky * (0.15 + 0.35 * chance) + 0.02

@@ -10,13 +10,15 @@ def draw_colours(generator: np.random.Generator, num: int, is_photo: np.ndarray)
 
     A photo's channels are its own R, G, B: they keep their colour, with a random gain and tint.
     """
-    dark, bright = draw_rgb(generator, num), draw_rgb(generator, num)
-    contrast = generator.beta(1.1, 1.3, num)
-    contrast[generator.random(num) < 0.1] = 0.03
-    pattern = (bright - dark) * contrast
-    detail = generator.normal(0, 0.1, num) * contrast + 0.08 * generator.normal(0, 1, (3, num)) * contrast
-    cell = generator.normal(0, 0.2, num) * contrast + 0.12 * generator.normal(0, 1, (3, num)) * contrast
-    colours = np.stack([dark - detail / 2 - cell / 2, pattern, detail, cell])
+    first, second = draw_rgb(generator, num), draw_rgb(generator, num)
+    contrast = generator.beta(1.3, 1.1, num)
+    pattern = (second - first) * contrast
+    # Fine detail is what most real surfaces are matched by: nearly always there, nearly grey.
+    detail = generator.exponential(0.17, num) * (1 + 0.25 * generator.normal(0, 1, (3, num)))
+    cell = generator.exponential(0.15, num) * (1 + 0.5 * generator.normal(0, 1, (3, num)))
+    strength = np.where(generator.random(num) < 0.85, 1.0, 0.05)
+    pattern, detail, cell = pattern * strength, detail * strength, cell * strength
+    colours = np.stack([first - detail / 2 - cell / 2, pattern, detail, cell])
     if is_photo.any():
         colours[:, :, is_photo] = _photo_colours(generator, int(is_photo.sum()))
     return colours.reshape(12, num).astype(np.float32)

@@ -73,14 +73,14 @@ def _warp(generator: np.random.Generator, x: np.ndarray, y: np.ndarray, amount_p
 
 
 def _cloud(exponent: float, stretch: float = 1.0) -> Callable[[np.random.Generator], Fields]:
-    return lambda g: (power_law(g, exponent, stretch), power_law(g, 0.8), power_law(g, 1.8))
+    return lambda g: (power_law(g, exponent, stretch), power_law(g, 0.7), power_law(g, 1.8))
 
 
 def _cartoon(exponent: float, levels: int) -> Callable[[np.random.Generator], Fields]:
     def make(g: np.random.Generator) -> Fields:
         field = power_law(g, exponent)
         ranks = np.floor(field.argsort(axis=None).argsort().reshape(_N, _N) / field.size * levels).astype(int)
-        return g.random(levels)[ranks], power_law(g, 1.0), g.random(levels)[ranks]
+        return g.random(levels)[ranks], power_law(g, 0.75), g.random(levels)[ranks]
 
     return make
 
@@ -95,7 +95,7 @@ def _stripes(count: int, duty: float, wobble_px: float, jitter: float = 0.0) -> 
             phase = x * count / _N
             cell = 2 * np.floor(phase).astype(int) % (2 * count) + (phase % 1 > duty)
         values = np.where(np.arange(2 * count) % 2, g.uniform(0, 0.4, 2 * count), g.uniform(0.6, 1, 2 * count))
-        return _blur(values[cell], 0.5), power_law(g, 1.0), g.random(2 * count)[cell]
+        return _blur(values[cell], 0.5), power_law(g, 0.75), g.random(2 * count)[cell]
 
     return make
 
@@ -104,7 +104,7 @@ def _checks(count: int, wobble_px: float = 0.0) -> Callable[[np.random.Generator
     def make(g: np.random.Generator) -> Fields:
         x, y = _warp(g, *_grid(), wobble_px) if wobble_px else _grid()
         i, j = (np.floor(t * count / _N).astype(int) % count for t in (x, y))
-        return _blur(((i + j) % 2).astype(float), 0.5), power_law(g, 1.0), g.random((count, count))[i, j]
+        return _blur(((i + j) % 2).astype(float), 0.5), power_law(g, 0.75), g.random((count, count))[i, j]
 
     return make
 
@@ -121,7 +121,7 @@ def _bricks(rows: int, columns: int, mortar_px: float, offset: float) -> Callabl
         )
         face = np.clip(edge_px - mortar_px + 0.5, 0, 1)
         cells = g.random((rows, columns))[row, column]
-        return face * (0.6 + 0.4 * cells), power_law(g, 1.0), cells * face
+        return face * (0.6 + 0.4 * cells), power_law(g, 0.75), cells * face
 
     return make
 
@@ -166,7 +166,7 @@ def _speckles(count: int, radius_px: tuple[float, float]) -> Callable[[np.random
                         place = ((cx + dx, cy + dy), (2 * float(axes[0]), 2 * float(axes[1])), angle)
                         cv2.ellipse(canvas, place, value, -1)
                         cv2.ellipse(cells, place, tone, -1)
-        return _blur(canvas, 0.5), power_law(g, 1.0), cells
+        return _blur(canvas, 0.5), power_law(g, 0.75), cells
 
     return make
 
@@ -186,7 +186,7 @@ def _voronoi(count: int, edges: bool) -> Callable[[np.random.Generator], Fields]
             first = np.minimum(first, distance)
         cells = g.random(count)[owner]
         pattern = np.clip((second - first) / 3, 0, 1) * (0.5 + 0.5 * cells) if edges else cells
-        return _blur(pattern, 0.5), power_law(g, 1.0), g.random(count)[owner]
+        return _blur(pattern, 0.5), power_law(g, 0.75), g.random(count)[owner]
 
     return make
 
@@ -203,7 +203,7 @@ def _wood(rings: int, wobble: float) -> Callable[[np.random.Generator], Fields]:
 def _marble(exponent: float, sharpness: float) -> Callable[[np.random.Generator], Fields]:
     def make(g: np.random.Generator) -> Fields:
         ridge = 1 - np.abs(2 * power_law(g, exponent) - 1)
-        return ridge**sharpness, power_law(g, 1.0), power_law(g, 2.0)
+        return ridge**sharpness, power_law(g, 0.75), power_law(g, 2.0)
 
     return make
 
@@ -224,7 +224,7 @@ def _dots(count: int, radius: float) -> Callable[[np.random.Generator], Fields]:
         du, dv = (t * count / _N % 1 - 0.5 for t in (x, y))
         inside = np.clip((radius - np.sqrt(du**2 + dv**2)) * _N / count + 0.5, 0, 1)
         cells = g.random((count, count))[i, j]
-        return inside, power_law(g, 1.0), cells
+        return inside, power_law(g, 0.75), cells
 
     return make
 

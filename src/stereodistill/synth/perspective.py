@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from stereodistill.synth.batch import SynthBatch
+from stereodistill.synth.edges import EdgeSmoother
 from stereodistill.synth.raycast import Camera, trace
 from stereodistill.synth.scene import Scene, SceneBatch, stack
 from stereodistill.synth.shading import GROUND, SKY, Shader
-from stereodistill.synth.shadows import ground_shadow
+from stereodistill.synth.shadows import shadow_map
+from stereodistill.synth.textures import TextureBank
 from stereodistill.types import Rig, StereoPair, View
 
 NEAREST_SHARE = 0.002
@@ -21,15 +23,15 @@ NEAREST_SHARE = 0.002
 
 
 def render_scenes(
-    scenes: Sequence[Scene], names: Sequence[str], size: tuple[int, int], device: torch.device | str
+    scenes: Sequence[Scene], names: Sequence[str], size: tuple[int, int], bank: TextureBank
 ) -> SynthBatch:
     """Clean pictures (no sensor effects) of the scenes, (B, 3, H, W).
 
     On a CPU the scenes are rendered one by one (small windows fit its cache), elsewhere as one batch.
     """
-    device = torch.device(device)
+    device = bank.texels.device
     groups = [[scene] for scene in scenes] if device.type == "cpu" else [list(scenes)]
-    parts = [_render(stack(group, size), size, device) for group in groups]
+    parts = [_render(stack(group, size), size, bank) for group in groups]
     tensors = [torch.cat(part) for part in zip(*[p[:-1] for p in parts], strict=True)]
     focal, baseline = (torch.cat([p[-1][i] for p in parts]) for i in (0, 1))
     left_image, left_disparity, right_image, right_disparity, visible_left, visible_right = tensors
@@ -49,7 +51,8 @@ def render_scenes(
     return SynthBatch(pair=pair, visible_left=visible_left, visible_right=visible_right)
 
 
-def _render(scenes: SceneBatch, size: tuple[int, int], device: torch.device):
+def _render(scenes: SceneBatch, size: tuple[int, int], bank: TextureBank):
+    device = bank.texels.device
     left = scenes.camera
     far = scenes.light[:, 23]
     depth_left, winner_left = see(scenes, left, far, size, device)
@@ -60,13 +63,11 @@ def _render(scenes: SceneBatch, size: tuple[int, int], device: torch.device):
     disparity_left, disparity_right = reach / depth_left, reach / depth_right
     visible_left = visible(disparity_left, winner_left, disparity_right, winner_right, -1)
     visible_right = visible(disparity_right, winner_right, disparity_left, winner_left, 1)
+    shadow = shadow_map(scenes.kinds, scenes.solids, left, scenes.light[:, :3], size, device)
     images = []
     for camera, depth, winner in ((left, depth_left, winner_left), (right, depth_right, winner_right)):
-        shade = torch.zeros_like(depth)
-        if scenes.light[:, 25].max() > 0:
-            lit = winner != SKY
-            shade = ground_shadow(scenes.kinds, scenes.solids, camera, scenes.light[:, :3], depth, lit)
-        images.append(Shader(scenes, camera, left, device)(depth, winner, shade))
+        shader = Shader(scenes, camera, left, shadow, bank)
+        images.append(EdgeSmoother(scenes, camera, shader)(shader(depth, winner), depth, winner))
     focal = torch.as_tensor(left.focal_px, dtype=torch.float32, device=device)
     rig = (focal, torch.as_tensor(baseline, dtype=torch.float32, device=device))
     maps = (disparity_left, disparity_right, visible_left, visible_right)

@@ -36,6 +36,8 @@ class Kind(IntEnum):
     LATTICE = 7
     LEAVES = 8
     DISC = 9
+    SHELL = 10
+    """A box that throws no shadow: walls and ceiling of a room."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,34 +130,42 @@ def trace(
     """
     depth = depth.clone()
     winner = torch.full_like(depth, -1, dtype=torch.int64)
-    rays = local_rays(solids, camera)
-    boxes = hexahedron_boxes(solid_corners(solids), camera, size)
+    rays = local_rays(solids, camera).reshape(*solids.shape[:2], 12)
+    numbers = np.concatenate([rays, solids[..., 8:10]], axis=2)
+    corners = solid_corners(solids)
+    boxes = hexahedron_boxes(corners, camera, size)
+    windows = np.concatenate([boxes[..., ::2].min(0), boxes[..., 1::2].max(0)], axis=1).tolist()
+    nearest = camera.project(corners.reshape(len(solids), -1, 3))[..., 2].reshape(*solids.shape[:2], 8).min((0, 2))
     x = torch.arange(size[1], dtype=depth.dtype, device=depth.device)
     y = torch.arange(size[0], dtype=depth.dtype, device=depth.device)[:, None]
-    whole = depth.shape[0] > 1
-    cuts = solids[..., 8:10]
-    for k, kind in enumerate(kinds):
-        top, bottom = boxes[:, k, 0].min(), boxes[:, k, 1].max()
-        left, right = boxes[:, k, 2].min(), boxes[:, k, 3].max()
+    alone = depth.shape[0] == 1
+    for k in np.argsort(nearest, kind="stable").tolist():
+        top, left, bottom, right = windows[k]
         if top >= bottom or left >= right:
             continue
-        if whole:
-            numbers = torch.as_tensor(np.concatenate([rays[:, k].reshape(-1, 12), cuts[:, k]], 1), dtype=depth.dtype)
-            ray = numbers.to(depth.device).T[:, :, None, None].unbind(0)
-        else:
-            ray = [*rays[0, k].ravel().tolist(), *cuts[0, k].tolist()]
         window = (slice(None), slice(top, bottom), slice(left, right))
-        hit = hit_depth(kind, ray, x[left:right], y[top:bottom])
-        closer = hit < depth[window]
-        depth[window] = torch.where(closer, hit, depth[window])
+        before = depth[window]
+        if alone and before.max() < nearest[k]:
+            continue
+        hit = hit_depth(int(kinds[k]), _ray(numbers[:, k], alone, depth), x[left:right], y[top:bottom])
+        closer = hit < before
+        depth[window] = torch.where(closer, hit, before)
         winner[window].masked_fill_(closer, k)
     return depth, winner
+
+
+def _ray(numbers: np.ndarray, alone: bool, like: Tensor):
+    """Numbers of one solid slot: plain floats for one sample, else (B, 1, 1) tensors."""
+    if alone:
+        return numbers[0].tolist()
+    table = torch.as_tensor(numbers, dtype=like.dtype, device=like.device)
+    return table.T[:, :, None, None].unbind(0)
 
 
 def hit_depth(kind: int, ray, x: Tensor, y: Tensor) -> Tensor:
     """Depth of the first hit, inf where missed; `ray` = 12 numbers of `local_rays` and the two of the cut."""
     d = [ray[4 * i] * x + (ray[4 * i + 1] * y + ray[4 * i + 2]) for i in range(3)]
-    return HITS[Kind(kind)](d, (ray[3], ray[7], ray[11]), ray[12], ray[13])
+    return HITS[kind](d, (ray[3], ray[7], ray[11]), ray[12], ray[13])
 
 
 def _keep(t: Tensor, hit: Tensor) -> Tensor:
@@ -256,8 +266,9 @@ def _disc(d, o, cut_a, cut_b) -> Tensor:
     return _card(d, o, lambda u, v: u * u + v * v <= 1)
 
 
-HITS: dict[Kind, Callable[..., Tensor]] = {
+HITS: dict[int, Callable[..., Tensor]] = {
     Kind.BOX: _box, Kind.WEDGE: _wedge, Kind.CYLINDER: _cylinder, Kind.ELLIPSOID: _ellipsoid,
     Kind.CARD: lambda d, o, cut_a, cut_b: _card(d, o), Kind.LEAFY: _leafy, Kind.BARS: _bars,
-    Kind.LATTICE: _lattice, Kind.LEAVES: _leaves, Kind.DISC: _disc,
+    Kind.LATTICE: _lattice, Kind.LEAVES: _leaves, Kind.DISC: _disc, Kind.SHELL: _box,
 }  # fmt: skip
+HITS = {int(kind): function for kind, function in HITS.items()}

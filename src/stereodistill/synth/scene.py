@@ -14,7 +14,11 @@ LOOK = 10
 gloss, glow, pattern, eight pattern numbers (24 columns).  Before it: centre, half extents, cos, sin, cuts."""
 NUM_COLUMNS = LOOK + 24
 
-PLAIN, CELLS, FACADE, GLYPHS = 0, 1, 2, 3
+PLAIN, CELLS, FACADE, GLYPHS, TILED = 0, 1, 2, 3, 4
+NUM_TEXTURES = 8
+"""Textures of the shared bank that one scene may use."""
+MIN_HALF_SIZE_PX = 0.35
+"""Solids whose second largest half extent looks smaller than this are left out of both views."""
 ABSENT = np.array([0.0, -1e5, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0] + [0.0] * (NUM_COLUMNS - 8))
 
 
@@ -105,6 +109,10 @@ class Scene:
     baseline_m: float = 0.5
     largest_disparity: float = 0.2
     """Share of the image width; the baseline is shortened if the nearest surface would exceed it."""
+    gloss: float = 1.0
+    """Factor on the gloss of every finish."""
+    textures: np.ndarray | None = None
+    """(NUM_PARAMS, NUM_TEXTURES) columns for `textures.sample_texture`."""
     light: Light | None = None
     ground: Ground | None = None
 
@@ -122,6 +130,7 @@ class Scene:
         offset = tuple(self.generator.uniform(0, 50, 2))
         half = [max(float(h), 1e-3) for h in half]
         row = [*center, *half, np.cos(turn), np.sin(turn), *cut, *finish.row(offset)]
+        row[LOOK + 13] *= self.gloss
         self.solids.setdefault(kind, []).append([float(value) for value in row])
 
 
@@ -136,6 +145,8 @@ class SceneBatch:
     ground: np.ndarray
     baseline_m: np.ndarray
     largest_disparity: np.ndarray
+    textures: np.ndarray
+    """(B, NUM_PARAMS, NUM_TEXTURES)."""
 
     @property
     def num(self) -> int:
@@ -146,11 +157,12 @@ class SceneBatch:
 def stack(scenes: Sequence[Scene], size: tuple[int, int]) -> SceneBatch:
     """Batch scenes for images of `size`; every kind of solid is padded with absent ones to its largest count."""
     kinds, blocks = [], []
+    seen = [seen_solids(scene, size[1]) for scene in scenes]
     for kind in Kind:
-        count = max(len(scene.solids.get(kind, ())) for scene in scenes)
+        count = max(len(solids.get(kind, ())) for solids in seen)
         if count:
             kinds += [int(kind)] * count
-            rows = [scene.solids.get(kind, []) for scene in scenes]
+            rows = [solids.get(kind, []) for solids in seen]
             blocks.append(np.array([r + [ABSENT.tolist()] * (count - len(r)) for r in rows]))
     height, width = size
     camera = Camera(
@@ -168,4 +180,19 @@ def stack(scenes: Sequence[Scene], size: tuple[int, int]) -> SceneBatch:
         ground=np.array([scene.ground.row() for scene in scenes]),
         baseline_m=np.array([scene.baseline_m for scene in scenes]),
         largest_disparity=np.array([scene.largest_disparity for scene in scenes]),
+        textures=np.stack([scene.textures for scene in scenes]),
     )
+
+
+def seen_solids(scene: Scene, width: int) -> dict[Kind, list[list[float]]]:
+    """The solids that can matter: not behind the camera (with room for shadows), not far below a pixel."""
+    ahead = look(*scene.angles)[:, 2]
+    kept = {}
+    for kind, rows in scene.solids.items():
+        table = np.array(rows)
+        radius = np.linalg.norm(table[:, 3:6], axis=1)
+        away = table[:, :3] - np.array(scene.position)
+        distance = np.maximum(np.linalg.norm(away, axis=1) - radius, 0.1)
+        large = np.sort(table[:, 3:6], axis=1)[:, 1] * scene.focal_width * width / distance > MIN_HALF_SIZE_PX
+        kept[kind] = [row for row, keep in zip(rows, large & (away @ ahead > -radius - 6), strict=True) if keep]
+    return kept

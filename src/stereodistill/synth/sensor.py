@@ -50,8 +50,7 @@ def apply_sensor(
     draws = [_draw(rng(seed, 0, index, _PURPOSE), config) for index in indices]
     table = {k: torch.from_numpy(np.stack([d[k] for d in draws])).to(left.device) for k in draws[0]}
     if config.auto_exposure:
-        target = 0.42 / left.mean((1, 2, 3)).clamp(min=0.05)
-        table["gain"] *= target.pow(config.auto_exposure).view(-1, 1, 1)
+        table["gain"] *= _metered_gain(left).pow(config.auto_exposure).view(-1, 1, 1)
     keys = hash_uint32(seed, torch.tensor([int(i) for i in indices]))
     # On a CPU one sample at a time: its planes stay in the cache.
     step = 1 if left.device.type == "cpu" else len(indices)
@@ -64,6 +63,12 @@ def apply_sensor(
         ]
         out.append(torch.cat(done))
     return out[0], out[1]
+
+
+def _metered_gain(image: Tensor) -> Tensor:
+    """(B,) gain to a medium mean, but less where that would burn out the brighter part."""
+    mean, std = image.mean((1, 2, 3)).clamp(min=0.05), image.std((1, 2, 3))
+    return torch.minimum(0.42 / mean, 0.95 / (mean + 1.5 * std))
 
 
 def _draw(g: np.random.Generator, config: SensorConfig) -> dict[str, np.ndarray]:

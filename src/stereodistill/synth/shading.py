@@ -10,8 +10,10 @@ from torch import Tensor
 
 from stereodistill.synth import materials
 from stereodistill.synth.raycast import Camera, local_rays
-from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, LOOK, SceneBatch
+from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, LOOK, NUM_TEXTURES, TILED, SceneBatch
+from stereodistill.synth.shadows import ShadowMap
 from stereodistill.synth.surface import Surface, Vector, dot, ground_surface, solid_surface
+from stereodistill.synth.textures import TextureBank, sample_texture
 
 CHUNK = 1 << 16
 """Pixels per step on a CPU: small enough to stay in its cache."""
@@ -36,7 +38,9 @@ class Pixels:
 class Shader:
     """Colours the pixels of one camera of a batch of scenes."""
 
-    def __init__(self, scenes: SceneBatch, camera: Camera, left: Camera, device: torch.device):
+    def __init__(self, scenes: SceneBatch, camera: Camera, left: Camera, shadow: ShadowMap, bank: TextureBank):
+        device = bank.texels.device
+
         def table(values: np.ndarray) -> Tensor:
             return torch.as_tensor(values, dtype=torch.float32, device=device).contiguous()
 
@@ -49,28 +53,39 @@ class Shader:
         self.offset = table((camera.position - left.position).T)
         self.light = table(scenes.light.T)
         self.ground = table(scenes.ground.T)
+        self.shadow, self.bank = shadow, bank
+        self.textures = table(scenes.textures.transpose(1, 0, 2).reshape(scenes.textures.shape[1], -1))
         self.num_solids = scenes.solids.shape[1]
 
-    def __call__(self, depth: Tensor, winner: Tensor, shadow: Tensor) -> Tensor:
-        """(B, 3, H, W) from depth, winner (solid number, SKY or GROUND) and shadow on the ground, all (B, H, W)."""
+    def __call__(self, depth: Tensor, winner: Tensor) -> Tensor:
+        """(B, 3, H, W) from depth and winner (solid number, SKY or GROUND), both (B, H, W)."""
         num_batch, height, width = depth.shape
-        image = torch.empty(num_batch, 3, height * width, device=depth.device)
-        flat_shadow = shadow.reshape(-1)
-        flat_depth, flat_winner = depth.reshape(-1), winner.reshape(-1)
-        jobs = ((flat_winner == SKY, self.sky), (flat_winner == GROUND, self.floor), (flat_winner >= 0, self.solid))
-        for mask, paint in jobs:
+        parts = []
+        index = torch.arange(depth.numel(), device=depth.device)
+        for part in index.split(CHUNK if depth.device.type == "cpu" else 1 << 22):
+            sample = part // (height * width)
+            inside = part - sample * (height * width)
+            y = inside // width
+            x = inside - y * width
+            parts.append(self.colors(sample, x, y, depth.reshape(-1)[part], winner.reshape(-1)[part]))
+        return torch.cat(parts, dim=1).reshape(3, num_batch, height, width).transpose(0, 1)
+
+    def colors(self, sample: Tensor, x: Tensor, y: Tensor, depth: Tensor, winner: Tensor) -> Tensor:
+        """(3, P) colours of the listed points of the picture."""
+        color = torch.empty(3, len(depth), device=depth.device)
+        for mask, paint in ((winner == SKY, self.sky), (winner == GROUND, self.floor), (winner >= 0, self.solid)):
             chosen = mask.nonzero()[:, 0]
-            for index in chosen.split(CHUNK if depth.device.type == "cpu" else 1 << 22):
-                sample = index // (height * width)
-                inside = index - sample * (height * width)
-                row = inside // width
-                pixels = self.pixels(sample, inside - row * width, row, flat_depth[index], flat_winner[index])
-                color = self.finish(paint(pixels, flat_shadow[index]), pixels)
-                if num_batch == 1:
-                    image[0].index_copy_(1, inside, color)
-                else:
-                    image[sample, :, inside] = color.T
-        return image.reshape(num_batch, 3, height, width)
+            if chosen.numel():
+                pixels = self.pixels(sample[chosen], x[chosen], y[chosen], depth[chosen], winner[chosen])
+                color.index_copy_(1, chosen, self.finish(paint(pixels), pixels))
+        return color
+
+    def background(self, sample: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Depth and kind (GROUND or SKY) behind all solids along the rays through (x, y)."""
+        world, far = self.per_pixel(self.world, sample), self.per_pixel(self.light, sample)[23]
+        fall = world[3] * x + world[4] * y + world[5]
+        floor = torch.where(fall < 0, self.per_pixel(self.origin, sample)[1] / -fall, torch.inf)
+        return torch.minimum(floor, far), torch.where(floor < far, GROUND, SKY)
 
     def per_pixel(self, table: Tensor, sample: Tensor) -> Tensor:
         """Columns (K, B) to pixels (K, P), or (K, 1) when there is one scene."""
@@ -87,14 +102,13 @@ class Shader:
     def finish(self, color: Tensor, pixels: Pixels) -> Tensor:
         """Haze, exposure and a soft shoulder at white."""
         light = pixels.light
-        clear = torch.exp(-pixels.depth * light[12]) if (pixels.winner[:1] != SKY).all() else None
-        if clear is not None:
-            color = light[9:12] + (color - light[9:12]) * clear
+        if pixels.winner[0] != SKY:
+            color = light[9:12] + (color - light[9:12]) * torch.exp(-pixels.depth * light[12])
         color = color * light[24]
         bright = 0.75 + 0.25 * torch.tanh((color - 0.75) * 4)
         return torch.where(color > 0.75, bright, color).clamp(0, 1)
 
-    def sky(self, pixels: Pixels, shadow: Tensor) -> Tensor:
+    def sky(self, pixels: Pixels) -> Tensor:
         """Gradient, clouds and the glow around the sun, painted on a plane at the far depth."""
         light = pixels.light
         offset = self.per_pixel(self.offset, pixels.sample) / light[23]
@@ -115,21 +129,21 @@ class Shader:
         """Pixels per unit of direction (the focal length)."""
         return torch.rsqrt(self.world[0] ** 2 + self.world[3] ** 2 + self.world[6] ** 2)[0]
 
-    def floor(self, pixels: Pixels, shadow: Tensor) -> Tensor:
+    def floor(self, pixels: Pixels) -> Tensor:
         """The plane y = 0 with its road."""
         world = self.per_pixel(self.world, pixels.sample)
         steps = [[world[3 * i + column] for i in range(3)] for column in (0, 1)]
         point = tuple(pixels.origin[i] + pixels.depth * pixels.direction[i] for i in range(3))
         surface = ground_surface(point, pixels.direction, steps, pixels.depth)
         color = ground_color(self.per_pixel(self.ground, pixels.sample), surface)
-        return color * self.incoming(surface.normal, pixels, 1 - shadow)
+        return color * self.incoming(surface.normal, pixels, 1 - self.shadow.at(pixels.sample, point))
 
-    def solid(self, pixels: Pixels, shadow: Tensor) -> Tensor:
+    def solid(self, pixels: Pixels) -> Tensor:
         """Solids: colour, pattern, light, reflection."""
         index = pixels.winner + pixels.sample * self.num_solids
-        solids = self.solids[:, index]
+        solids = self.solids.index_select(1, index)
         surface = solid_surface(
-            self.kinds[index], solids[:10], self.rays[:, index], pixels.x, pixels.y, pixels.depth
+            self.kinds[index], solids[:10], self.rays.index_select(1, index), pixels.x, pixels.y, pixels.depth
         )
         appearance = solids[LOOK:]
         color = materials.noise_color(appearance, surface)
@@ -138,33 +152,46 @@ class Shader:
         across = dot(view, surface.normal)
         mirrored = [view[i] - 2 * across * surface.normal[i] for i in range(3)]
         sky = surroundings(mirrored, pixels.light)
-        color = self.patterned(color, appearance, surface, sky)
-        lowly = (surface.normal[1] > 0.7) & (pixels.origin[1] + pixels.depth * pixels.direction[1] < 0.3)
-        color = color * self.incoming(surface.normal, pixels, torch.where(lowly, 1 - shadow, 1.0))
+        color = self.patterned(color, appearance, surface, sky, pixels.sample)
+        color = color * self.incoming(surface.normal, pixels, self.lit(surface.normal, pixels))
         gloss, glow = appearance[13], appearance[14]
-        fresnel = gloss * (0.08 + 0.92 * (1 + across).clamp(0, 1) ** 4)
+        fresnel = gloss * (0.16 + 0.84 * (1 + across).clamp(0, 1) ** 3)
         highlight = dot(mirrored, pixels.light[0:3]).clamp(0, 1) ** 60 * gloss * pixels.light[3:6]
         color = color + (sky - color) * fresnel + highlight * 0.8
         return color + appearance[0:3] * glow
 
-    @staticmethod
-    def patterned(color: Tensor, appearance: Tensor, surface: Surface, sky: Tensor) -> Tensor:
+    def lit(self, normal: Vector, pixels: Pixels) -> Tensor:
+        """(P,) share of light that reaches upward faces near the ground (pavements); 1 elsewhere."""
+        point = [pixels.origin[i] + pixels.depth * pixels.direction[i] for i in range(3)]
+        low = ((normal[1] > 0.7) & (point[1] < 0.3)).nonzero()[:, 0]
+        lit = torch.ones_like(pixels.depth)
+        if low.numel():
+            lit[low] = 1 - self.shadow.at(pixels.sample[low], [component[low] for component in point])
+        return lit
+
+    def patterned(self, color: Tensor, appearance: Tensor, surface: Surface, sky: Tensor, sample: Tensor) -> Tensor:
         """Apply each pattern to the pixels that have it."""
-        for pattern, paint in ((CELLS, materials.cells), (FACADE, materials.facade), (GLYPHS, materials.glyphs)):
-            wanted = appearance[15] == pattern
-            if pattern == FACADE:
+        pattern = appearance[15]
+        for number in (CELLS, FACADE, GLYPHS, TILED):
+            wanted = pattern == number
+            if number == FACADE:
                 wanted = wanted & (surface.facing != 1)
             chosen = wanted.nonzero()[:, 0]
             if chosen.numel() == 0:
                 continue
-            part = Surface(
-                u=surface.u[chosen], v=surface.v[chosen], step_u=surface.step_u[chosen],
-                step_v=surface.step_v[chosen], footprint=surface.footprint, normal=surface.normal,
-                facing=surface.facing,
-            )  # fmt: skip
-            extra = {CELLS: (), FACADE: (sky[:, chosen],), GLYPHS: (appearance[3:6, chosen],)}[pattern]
-            base = appearance[0:3, chosen] if pattern == GLYPHS else color[:, chosen]
-            color[:, chosen] = paint(base, appearance[16:24, chosen], part, *extra)
+            part, numbers, base = surface.take(chosen), appearance[16:24, chosen], color[:, chosen]
+            if number == CELLS:
+                base = materials.cells(base, numbers, part)
+            elif number == FACADE:
+                base = materials.facade(base, numbers, part, sky[:, chosen])
+            elif number == GLYPHS:
+                base = materials.glyphs(appearance[0:3, chosen], numbers, part, appearance[3:6, chosen])
+            else:
+                texture = numbers[0].long() + sample[chosen] * NUM_TEXTURES
+                scale = numbers[1]
+                point = (part.u * scale, part.v * -scale, part.footprint * scale)
+                base = sample_texture(self.bank, self.textures, texture, *point)
+            color[:, chosen] = base
         return color
 
     def incoming(self, normal: Vector, pixels: Pixels, lit: Tensor) -> Tensor:
@@ -193,7 +220,7 @@ def surroundings(direction, light: Tensor) -> Tensor:
     """(3, P) what a mirror sees: sky above, a ragged dark skyline, ground below."""
     sky = gradient(direction, light)
     skyline = 0.1 + 0.06 * torch.sin(direction[0] * 9) * torch.sin(direction[2] * 7 + 1)
-    dark = light[6:9] * 0.35
+    dark = (light[6:9] + 0.5 * light[3:6]) * 0.35
     share = ((direction[1] - skyline) * 12 + 0.5).clamp(0, 1)
     return dark + (sky - dark) * share
 
@@ -222,7 +249,9 @@ def ground_color(columns: Tensor, surface: Surface) -> Tensor:
     line = materials.band(nearest, -1.0, 0.07, surface.step_u) * torch.where(border, 0.0, dashes)
     edge = materials.band(half - 0.3 - across.abs(), -0.07, 0.07, surface.step_u) * edges
     stripe = across - torch.floor(across)
-    crossing = materials.band(surface.v - zebra, 0.0, 3.5, surface.step_v) * materials.band(stripe, 0.25, 0.75, surface.step_u)
+    crossing = materials.band(surface.v - zebra, 0.0, 3.5, surface.step_v) * materials.band(
+        stripe, 0.25, 0.75, surface.step_u
+    )
     keep = (materials.band(across, -half, half, surface.step_u)) * (1 - on_cross)
     worn = (0.75 + 0.25 * fine[2]).clamp(0.2, 1)
     marked = (torch.maximum(torch.maximum(line, edge), crossing) * keep * worn * (paint > 0)).clamp(0, 1)

@@ -37,20 +37,33 @@ class ShapeTable:
     """(11, S), rows FRAME_ROWS; half_s, half_t, period and bar in pixels, hole as a share of the outline (0 = none)."""
     gauge: Tensor
     """(S * (NUM_ANGLES + 1),) 1 / radius over the angle, last value = first."""
+    inner: Tensor
+    """(S,) radius of the largest disc inside the outline table, as a share of the half sizes."""
     bank: TextureBank
     soft: bool
     """Cover pixels partly at outlines (a camera does) or all or nothing."""
 
-    def box_reaches(self, across: Tensor, down: Tensor, half_width: Tensor, half_height: float, num_layers: int):
-        """(B, tiles, K): do the oriented bounding box and the box around (across, down) overlap? Both (B, tiles, K)."""
-        cos, sin, half_s, half_t = (self.frame[i].view(-1, 1, num_layers) for i in range(4))
-        kind = self.kind.view(-1, 1, num_layers)
-        s, t = across * cos + down * sin, down * cos - across * sin
-        reach_s = half_s + 1 + half_width * cos.abs() + half_height * sin.abs()
-        reach_t = half_t + 1 + half_width * sin.abs() + half_height * cos.abs()
-        inside = (s.abs() < reach_s) & (t.abs() < reach_t)
-        below = (kind == KIND_BELOW) & (t > -reach_t)
-        return inside | below | (kind == KIND_FULL)
+    def box_relation(
+        self, across: Tensor, down: Tensor, half_width: Tensor, half_height: float, num_layers: int
+    ) -> tuple[Tensor, Tensor]:
+        """Does the shape (perhaps) reach into the box around (across, down), does it (surely) fill it?
+
+        Everything is (B, tiles, K), the layers of a sample last.
+        """
+        cos, sin, half_s, half_t, hole = (self.frame[i].view(-1, 1, num_layers) for i in range(5))
+        kind, inner = self.kind.view(-1, 1, num_layers), self.inner.view(-1, 1, num_layers)
+        t = down * cos - across * sin
+        s = (across * cos + down * sin).abs_()
+        reach_s = half_width * cos.abs() + half_height * sin.abs() + 1
+        reach_t = half_width * sin.abs() + half_height * cos.abs() + 1
+        below, full = kind == KIND_BELOW, kind == KIND_FULL
+        reaches = (s < reach_s + half_s) & (t.abs() < reach_t + half_t)
+        reaches |= (below & (t > -half_t - reach_t)) | full
+        far_s, far_t = (s + reach_s) / half_s, (t.abs() + reach_t) / half_t
+        fills = (kind == KIND_BOX) & (torch.maximum(far_s, far_t) < 1)
+        fills |= (kind == KIND_RADIAL) & (hole <= 0) & (far_s * far_s + far_t * far_t < inner * inner)
+        fills |= (below & (t > reach_t - half_t)) | full
+        return reaches, fills
 
 
 def coverage(shapes: ShapeTable, columns: Tensor, across: Tensor, down: Tensor) -> Tensor:

@@ -13,10 +13,12 @@ from stereodistill.synth import finishes, street_objects
 from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.finishes import hsv
 from stereodistill.synth.perspective import render_scenes, with_images
-from stereodistill.synth.scene import Scene
+from stereodistill.synth.raycast import Kind
+from stereodistill.synth.scene import NUM_TEXTURES, Scene
 from stereodistill.synth.sensor import SensorConfig, apply_sensor
 from stereodistill.synth.street_setting import draw_camera, draw_ground, draw_light
 from stereodistill.synth.street_sides import build_side
+from stereodistill.synth.textures import draw_textures, texture_bank
 
 PURPOSE = 0x57EE
 
@@ -30,7 +32,7 @@ class StreetConfig(Config):
     baseline_m: tuple[float, float] = (0.06, 0.8)
     driving_rig: float = 0.4
     """Share of samples with the common rig of driving data: focal 0.58 widths, baseline 0.54 m, height 1.65 m."""
-    largest_disparity: tuple[float, float] = (0.04, 0.22)
+    largest_disparity: tuple[float, float] = (0.06, 0.26)
     """Log-uniform bound on disparity, share of the width; the baseline is shortened to keep it."""
     gloss: float = 0.5
     """Strength of mirror images in car bodies and panes, which no matching can explain; 0 = none."""
@@ -57,8 +59,11 @@ def render(
 ) -> SynthBatch:
     """Streets number `indices` at `size` (height, width); sample i depends on (seed, i) and the size alone."""
     config = config or StreetConfig()
+    bank = texture_bank(device, photos)
     scenes = [street_scene(rng(seed, 0, index, PURPOSE), config, size) for index in indices]
-    batch = render_scenes(scenes, [f"street_{seed}_{index}" for index in indices], size, device)
+    for scene in scenes:
+        scene.textures = draw_textures(scene.generator, NUM_TEXTURES, bank.num_tiles, num_photos=bank.num_photos)
+    batch = render_scenes(scenes, [f"street_{seed}_{index}" for index in indices], size, bank)
     images = batch.pair.left.image, batch.pair.right.image
     return with_images(batch, *apply_sensor(*images, seed=seed, indices=indices, config=config.sensor))
 
@@ -68,12 +73,13 @@ render_street = render
 
 def street_scene(g: np.random.Generator, config: StreetConfig, size: tuple[int, int]) -> Scene:
     """Draw one street."""
-    scene = Scene(generator=g)
+    gloss = config.gloss * g.uniform(0.2, 1.6)
+    scene = Scene(generator=g, gloss=min(gloss, 1.0))
     style = g.choice(["town", "suburb", "country"], p=[0.5, 0.35, 0.15])
     scene.ground = draw_ground(g, style)
     draw_camera(scene, g, config, size)
     draw_light(scene, g)
-    gloss = config.gloss * g.uniform(0.2, 1.6)
+    gloss = 1.0
     for side in (-1.0, 1.0):
         build_side(scene, g, config, side, style, gloss)
     add_traffic(scene, g, config, gloss)
@@ -111,17 +117,18 @@ def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, glos
 
 def add_skyline(scene: Scene, g: np.random.Generator, style: str) -> None:
     """Hills, woods and far houses that close the view."""
-    from stereodistill.synth.raycast import Kind
-
     for _ in range(g.integers(0, 4)):
         x, z, height = g.uniform(-700, 700), g.uniform(350, 900), g.uniform(15, 90)
         color = hsv(g.uniform(0.15, 0.4), g.uniform(0.1, 0.5), g.uniform(0.25, 0.5))
-        finish = finishes.Finish(a=finishes.times(color, 0.6), b=color, weights=(1, 0.6, 0.6, 0), period_m=180.0)
+        finish = finishes.Finish(a=finishes.times(color, 0.6), b=color, weights=(1.0, 0.6, 0.6, 0.0), period_m=700.0)
         scene.add(Kind.ELLIPSOID, (x, 0.0, z), (g.uniform(150, 400), height, 80.0), finish)
     for _ in range(g.integers(2, 7)):
         x, z = g.uniform(-90, 90), g.uniform(95, 200)
         if style == "town" and g.random() < 0.7:
-            finish, half = finishes.windows(g, finishes.wall_color(g)), (g.uniform(6, 16), g.uniform(5, 22), g.uniform(5, 9))
+            finish, half = (
+                finishes.windows(g, finishes.wall_color(g)),
+                (g.uniform(6, 16), g.uniform(5, 22), g.uniform(5, 9)),
+            )
             scene.add(Kind.BOX, (x, half[1], z), half, finish, turn=g.uniform(-0.4, 0.4))
         else:
             half = (g.uniform(8, 25), g.uniform(4, 10), g.uniform(4, 8))

@@ -27,7 +27,9 @@ def car(scene: Scene, g: np.random.Generator, x: float, z: float, turn: float, g
 
     body = 0.25 + lower * 0.5
     part(Kind.BOX, 0, body, 0, (width / 2, lower * 0.32, length / 2), paint)
-    part(Kind.WEDGE, 0, body + lower * 0.32 + lower * 0.09, 0, (width / 2, lower * 0.09, length / 2), paint, (0.08, 0.06))
+    part(
+        Kind.WEDGE, 0, body + lower * 0.32 + lower * 0.09, 0, (width / 2, lower * 0.09, length / 2), paint, (0.08, 0.06)
+    )
     cabin, top = (height - belt) / 2, 0.93 * width / 2
     taper = (g.uniform(0.12, 0.25), g.uniform(0.25, 0.5))
     shift, reach = g.uniform(-0.35, 0.05), length * g.uniform(0.27, 0.4)
@@ -59,7 +61,7 @@ def car(scene: Scene, g: np.random.Generator, x: float, z: float, turn: float, g
 def truck(scene: Scene, g: np.random.Generator, x: float, z: float, turn: float, gloss: float) -> None:
     """A box van, lorry or bus: large flat sides, often with little texture."""
     length, width, height = g.uniform(5.5, 11), g.uniform(2.0, 2.5), g.uniform(2.4, 3.6)
-    paint = finishes.car_paint(g, gloss * 0.6)
+    paint = finishes.car_paint(g, gloss * 0.6) if g.random() < 0.7 else finishes.texture(g, g.uniform(60, 200))
     scene.add(Kind.BOX, (x, height / 2 + 0.25, z), (width / 2, height / 2 - 0.25, length / 2), paint, turn=turn)
     pane = finishes.glass(gloss)
     band, low = g.uniform(0.3, 0.45), height * g.uniform(0.55, 0.68)
@@ -86,8 +88,12 @@ def tree(scene: Scene, g: np.random.Generator, x: float, z: float, scale: float,
     if holes_rad_m > 0:
         for _ in range(g.integers(0, 3)):
             half = (spread * g.uniform(0.6, 1.0), spread * g.uniform(0.5, 0.9), 0.01)
-            cut = (half[0] * holes_rad_m, g.uniform(-1.2, -0.2))
-            center = (x + g.normal(0, 0.3) * spread, trunk + spread * g.uniform(0.2, 1.0), z + g.normal(0, 0.5) * spread)
+            cut = (half[0] * holes_rad_m * 2, g.uniform(-1.2, -0.2))
+            center = (
+                x + g.normal(0, 0.3) * spread,
+                trunk + spread * g.uniform(0.2, 1.0),
+                z + g.normal(0, 0.5) * spread,
+            )
             scene.add(Kind.LEAVES, center, half, foliage, turn=g.uniform(-0.6, 0.6), cut=cut)
 
 
@@ -120,7 +126,9 @@ def lamp_post(scene: Scene, g: np.random.Generator, x: float, z: float, side: fl
         scene.add(Kind.BOX, (x - side * arm, height, z), (arm, 0.04, 0.04), paint)
         scene.add(Kind.BOX, (x - side * 2 * arm, height - 0.05, z), (0.35, 0.08, 0.14), finishes.metal(g))
     else:
-        scene.add(Kind.ELLIPSOID, (x, height + 0.2, z), (0.22, 0.25, 0.22), Finish(a=(0.9,) * 3, b=(1.0,) * 3, gloss=0.3))
+        scene.add(
+            Kind.ELLIPSOID, (x, height + 0.2, z), (0.22, 0.25, 0.22), Finish(a=(0.9,) * 3, b=(1.0,) * 3, gloss=0.3)
+        )
 
 
 def traffic_light(scene: Scene, g: np.random.Generator, x: float, z: float) -> None:

@@ -24,7 +24,8 @@ def draw_camera(scene: Scene, g: np.random.Generator, config: StreetConfig, size
     low, high = config.camera_height_m
     height = float(np.clip(low + (high - low) * g.beta(2.2, 2.0), low, high))
     scene.focal_width = log_uniform(g, *config.focal_width)
-    scene.baseline_m = log_uniform(g, *config.baseline_m)
+    low_m, high_m = config.baseline_m
+    scene.baseline_m = low_m + (high_m - low_m) * g.random() ** 1.5
     across = g.uniform(-1.0, 1.0) * (ground.road_half_m + 1.0)
     yaw = g.normal(0, 0.06) if g.random() < 0.65 else g.uniform(-0.9, 0.9)
     if g.random() < config.driving_rig:
@@ -64,7 +65,7 @@ def draw_light(scene: Scene, g: np.random.Generator) -> None:
         sun=sun, ambient=ambient, haze=horizon, haze_per_m=1 / haze_m, zenith=zenith, horizon=horizon,
         cloud=(g.uniform(0.0, 1.0) if g.random() < 0.75 else 0.0, g.uniform(0.6, 2.0), *g.uniform(0, 50, 2)),
         far_m=log_uniform(g, 1000, 4000),
-        exposure=float(np.exp(g.normal(0.05, 0.12))) / (0.55 * strength + ambient_level + 0.2),
+        exposure=float(np.exp(g.normal(0.4, 0.15))) / (0.55 * strength + ambient_level + 0.2),
         shadow=g.uniform(0.75, 1.0) if sunny else g.uniform(0.3, 0.8),
     )  # fmt: skip
 

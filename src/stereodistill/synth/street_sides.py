@@ -87,7 +87,10 @@ def furniture(scene: Scene, g: np.random.Generator, config: StreetConfig, side, 
         street_objects.pedestrian(scene, g, x_at(kerb + walk * g.uniform(0.3, 0.9)), z)
     for z in spots(g, 3, 30, 8.0, 0.2 * config.objects, scene.ground.cross):
         half = (g.uniform(0.15, 0.5), g.uniform(0.35, 0.75), g.uniform(0.15, 0.5))
-        finish = finishes.metal(g) if g.random() < 0.5 else finishes.writing(g, half[:2])
+        pick = g.random()
+        finish = (
+            finishes.texture(g) if pick < 0.4 else finishes.metal(g) if pick < 0.7 else finishes.writing(g, half[:2])
+        )
         scene.add(Kind.BOX, (x_at(kerb + max(walk, 1.2) * 0.9), half[1], z), half, finish, turn=g.uniform(-0.3, 0.3))
 
 
@@ -111,7 +114,8 @@ def border(scene: Scene, g: np.random.Generator, side: float, x: float, style: s
             elif pick < 0.75:
                 scene.add(Kind.BOX, center, (g.uniform(0.25, 0.5), height, reach), finishes.leaves(g, 0.03))
             else:
-                scene.add(Kind.BOX, center, (0.12, height, reach), finishes.brickwork(g, finishes.wall_color(g)))
+                scene.add(Kind.BOX, center, (0.12, height, reach), finishes.texture(g, 120) if g.random() < 0.3
+                          else finishes.brickwork(g, finishes.wall_color(g)))  # fmt: skip
         z += 2 * reach + g.choice([0.0, g.uniform(1, 5)])
 
 
@@ -129,27 +133,50 @@ def houses(scene: Scene, g: np.random.Generator, side: float, x_at, front: float
         crossing = low - 1 < z + width and z < high + 1
         if not crossing and g.random() < (0.92 if style == "town" else 0.7):
             height = max(2.6, common * g.uniform(0.7, 1.35))
-            house(scene, g, side, x_at(front + (0 if style == "town" else g.uniform(0, 2))), z + width / 2, width, height, style)
+            house(
+                scene,
+                g,
+                side,
+                x_at(front + (0 if style == "town" else g.uniform(0, 2))),
+                z + width / 2,
+                width,
+                height,
+                style,
+            )
         z += width + (0.0 if style == "town" and g.random() < 0.75 else g.uniform(1, 8))
 
 
 def house(scene: Scene, g: np.random.Generator, side, x, z, width, height, style) -> None:
     """A block with windows, a roof or ledge, a shop front or door."""
     color, depth = finishes.wall_color(g), g.uniform(4, 7)
-    wall = finishes.brickwork(g, color) if g.random() < 0.12 else finishes.windows(g, color)
+    wall = (
+        finishes.texture(g, 80)
+        if g.random() < 0.05
+        else finishes.brickwork(g, color)
+        if g.random() < 0.1
+        else finishes.windows(g, color)
+    )
     scene.add(Kind.BOX, (x + side * depth, height / 2, z), (depth, height / 2, width / 2), wall)
     if style != "town" or g.random() < 0.3:
         tiles = finishes.brickwork(g, hsv(g.uniform(0.0, 0.1), g.uniform(0.1, 0.6), g.uniform(0.15, 0.5)))
         rise = g.uniform(0.8, 2.0)
         taper = (0.98, 0.0) if g.random() < 0.6 else (0.0, 0.98) if g.random() < 0.5 else (0.9, 0.6)
-        scene.add(Kind.WEDGE, (x + side * depth, height + rise, z), (depth + 0.4, rise, width / 2 + 0.3), tiles, cut=taper)
+        scene.add(
+            Kind.WEDGE, (x + side * depth, height + rise, z), (depth + 0.4, rise, width / 2 + 0.3), tiles, cut=taper
+        )
     else:
         ledge = finishes.stucco(g, times(color, g.uniform(0.6, 1.3)))
         scene.add(Kind.BOX, (x + side * depth, height, z), (depth + 0.25, g.uniform(0.1, 0.3), width / 2), ledge)
     if z > 60:
         return
     if style == "town" and g.random() < 0.6:
-        pane = finishes.glass(0.3) if g.random() < 0.5 else Finish(a=(0.2, 0.18, 0.15), b=(0.8, 0.7, 0.5), weights=(0.6, 0.2, 1.2, 0.6))
+        pane = (
+            finishes.texture(g)
+            if g.random() < 0.3
+            else finishes.glass(0.3)
+            if g.random() < 0.5
+            else Finish(a=(0.2, 0.18, 0.15), b=(0.8, 0.7, 0.5), weights=(0.6, 0.2, 1.2, 0.6))
+        )
         scene.add(Kind.BOX, (x, 1.4, z), (0.04, 1.1, width * g.uniform(0.2, 0.42)), pane)
         half = (0.08, g.uniform(0.25, 0.5), width * g.uniform(0.2, 0.45))
         scene.add(Kind.BOX, (x - side * 0.03, 3.0, z), half, finishes.writing(g, (half[2], half[1])))

@@ -13,6 +13,10 @@ from torch import Tensor
 
 from stereodistill.synth.raycast import Kind
 
+BOX, SHELL, WEDGE, CYLINDER, ELLIPSOID, LEAFY = (
+    int(kind) for kind in (Kind.BOX, Kind.SHELL, Kind.WEDGE, Kind.CYLINDER, Kind.ELLIPSOID, Kind.LEAFY)
+)
+
 Vector = tuple[Tensor, Tensor, Tensor]
 
 
@@ -31,10 +35,23 @@ class Surface:
     facing: Tensor
     """0: side across the solid's x axis, 1: top or bottom, 2: front or back."""
 
+    def take(self, index: Tensor) -> Surface:
+        """The listed points."""
+        return Surface(
+            u=self.u[index], v=self.v[index], step_u=self.step_u[index], step_v=self.step_v[index],
+            footprint=self.footprint[index], normal=tuple(n[index] for n in self.normal), facing=self.facing[index],
+        )  # fmt: skip
+
 
 def dot(a, b) -> Tensor:
     """Scalar product of two vectors given by components."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def argmax3(values) -> Tensor:
+    """Per pixel the number 0, 1, 2 of the largest of three values."""
+    first = (values[0] >= values[1]) & (values[0] >= values[2])
+    return torch.where(first, 0, torch.where(values[1] >= values[2], 1, 2))
 
 
 def pick(facing: Tensor, choices) -> Tensor:
@@ -62,7 +79,7 @@ def solid_surface(kind: Tensor, shape: Tensor, ray: Tensor, x: Tensor, y: Tensor
     local = [gradient[i] / half[i] for i in range(3)]
     size = torch.rsqrt(dot(local, local).clamp_min(1e-12)) * torch.where(toward > 0, -1.0, 1.0)
     local = [component * size for component in local]
-    facing = torch.stack([component.abs() for component in local]).argmax(0)
+    facing = argmax3([component.abs() for component in local])
     normal = (cos * local[0] + sin * local[2], local[1], cos * local[2] - sin * local[0])
     across = [dot(step, step).sqrt() for step in steps]
     return Surface(
@@ -103,15 +120,13 @@ def _largest(facing: Tensor, steps, axes: tuple[int, int, int]) -> Tensor:
 def _unit_normal(kind: Tensor, unit, taper_x: Tensor, taper_z: Tensor) -> Vector:
     """Gradient of the unit shape's surface function at the hit (not normalised)."""
     x, y, z = unit
-    round_side = (kind == Kind.CYLINDER) & (y.abs() < 0.9995)
-    sphere = (kind == Kind.ELLIPSOID) | (kind == Kind.LEAFY)
-    wedge = kind == Kind.WEDGE
-    card = ~(sphere | round_side | wedge | (kind == Kind.BOX) | (kind == Kind.CYLINDER))
+    round_side = (kind == CYLINDER) & (y.abs() < 0.9995)
+    sphere = (kind == ELLIPSOID) | (kind == LEAFY)
+    wedge = kind == WEDGE
+    card = ~(sphere | round_side | wedge | (kind == BOX) | (kind == SHELL) | (kind == CYLINDER))
     width_x = torch.where(wedge, 1 - taper_x * 0.5 * (y + 1), 1.0)
     width_z = torch.where(wedge, 1 - taper_z * 0.5 * (y + 1), 1.0)
-    excess = torch.stack([x.abs() - width_x, y.abs() - 1, z.abs() - width_z])
-    excess[0].masked_fill_(kind == Kind.CYLINDER, -9)
-    face = excess.argmax(0)
+    face = argmax3([torch.where(kind == CYLINDER, -9.0, x.abs() - width_x), y.abs() - 1, z.abs() - width_z])
     face = torch.where(card, 2, face)
     sides = [torch.where(face == i, unit[i].sign() if i < 2 else torch.where(z >= 0, 1.0, -1.0), 0.0) for i in range(3)]
     lean = torch.where(wedge, torch.where(face == 0, taper_x, torch.where(face == 2, taper_z, 0.0)) * 0.5, 0.0)

@@ -1,0 +1,63 @@
+"""The verbs, in the order in which data meets them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from stereodistill.cli import footage, learning, network
+
+
+class Stopped(BaseException):
+    """Ctrl-C; the message says what is saved."""
+
+
+class _Verbs(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:  # typer would drop the message
+            raise Stopped(str(stop)) from stop
+
+
+# Plain help: rich would take longer to import than everything else together.
+_PLAIN: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+app = typer.Typer(cls=_Verbs, **_PLAIN)
+_weights = typer.Typer(help="The weights that are shipped, and what weights say.", **_PLAIN)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from stereodistill import __version__
+
+        typer.echo(f"stereodistill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Monocular depth networks from stereo footage, without labels."""
+
+
+for _verb in (
+    learning.demo,
+    footage.check,
+    learning.fit,
+    footage.label,
+    footage.match,
+    network.predict,
+    learning.train,
+    network.evaluate,
+    footage.synth,
+    network.export,
+):
+    app.command()(_verb)
+_weights.command("list")(network.weights_list)
+_weights.command("show")(network.weights_show)
+app.add_typer(_weights, name="weights")

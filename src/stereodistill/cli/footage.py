@@ -1,0 +1,164 @@
+"""Verbs about stereo footage: check it, label it, match one pair, render some."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stereodistill.cli.options import (
+    BaselineM, Data, Device, FocalPx, Layout, Limit, Seed, Teacher, Width, if_stopped, rig_of, settle, told,
+)  # fmt: skip
+from stereodistill.errors import UserError
+
+if TYPE_CHECKING:
+    from stereodistill.data import CheckReport
+
+
+def check(
+    data: Data,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file as well.")] = None,
+    layout: Layout = "auto",
+    focal_px: FocalPx = None,
+    baseline_m: BaselineM = None,
+    width: Width = None,
+    limit: Limit = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """The rig doctor: may this footage be trained on?
+
+    Finds swapped views, misaligned rows, different sizes, a wrong sign or principal-point offset, unreadable and
+    duplicate files.  Exit code 1: the data must not be trained on.
+    """
+    from stereodistill.data import check_dataset
+    from stereodistill.io.files import write_bytes
+    from stereodistill.progress import progress
+
+    settle(device, seed)
+    rig = rig_of(focal_px, baseline_m, width)
+    with progress("checking") as report:
+        found = check_dataset(data, layout=layout, rig=rig, limit=limit, progress=report)
+    if json_file:
+        write_bytes(json_file, json.dumps(found.to_json(), indent=2).encode())
+    told(*_findings(found))
+    if not found.ok:
+        told(f"{data} must not be trained on as it is: mend the errors above.")
+        raise typer.Exit(1)
+    told(f"{data} can be trained on.  Next: stereodistill fit {data} --out runs/mine")
+
+
+def label(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the labels; finished pairs in it are kept.")],
+    teacher: Teacher = "lite_stereo",
+    left_only: Annotated[bool, typer.Option("--left-only", help="Do not label the right views.")] = False,
+    shard: Annotated[
+        str, typer.Option("--shard", metavar="K/N", help="Only part K (from 0) of N equal parts.")
+    ] = "0/1",
+    workers: Annotated[int, typer.Option("--workers", help="Threads that read and write.")] = 2,
+    on_error: Annotated[str, typer.Option("--on-error", metavar="stop|skip", help="At an unreadable pair.")] = "stop",
+    layout: Layout = "auto",
+    focal_px: FocalPx = None,
+    baseline_m: BaselineM = None,
+    width: Width = None,
+    limit: Limit = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """A teacher's disparity and confidence for each pair.
+
+    The same call goes on where a stopped one ended; with --shard several machines fill one folder.
+    """
+    part, rig = _shard(shard), rig_of(focal_px, baseline_m, width)
+    if on_error not in ("stop", "skip"):
+        raise UserError(f"--on-error is stop or skip, found {on_error!r}")
+    from stereodistill.label import label as write_labels
+
+    settle(device, seed)
+    with if_stopped(lambda: f"labels finished so far are in {out}; the same command goes on from there"):
+        done = write_labels(
+            data, teacher, out, device=device, right=not left_only, shard=part, workers=workers, limit=limit,
+            on_error=on_error, progress=True, layout=layout, rig=rig,
+        )  # fmt: skip
+    told(f"{done.num_new} pairs labelled by {done.teacher} in {done.elapsed_s:.0f} s, {done.num_old} were there: {out}")
+    if done.unreadable:
+        told(f"left out, unreadable: {', '.join(done.unreadable)}")
+
+
+def match(
+    left: Annotated[Path, typer.Argument(help="The left image.")],
+    right: Annotated[Path, typer.Argument(help="The right image.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Disparity of the left view: .png (16 bit, px * 256), .pfm, .npy.")
+    ],
+    teacher: Teacher = "lite_stereo",
+    right_view: Annotated[bool, typer.Option("--right", help="Disparity of the right view instead.")] = False,
+    confidence: Annotated[
+        Path | None, typer.Option("--confidence", help="Also the confidence, as a grey picture (255 = sure).")
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """One rectified pair -> disparity in pixels, 0 = unknown."""
+    import numpy as np
+
+    from stereodistill.io.disparity import DISPARITY_SUFFIXES, write_disparity
+    from stereodistill.io.images import read_image, write_image
+    from stereodistill.predict import load_teacher
+
+    if out.suffix.lower() not in DISPARITY_SUFFIXES:
+        raise UserError(f"--out {out}: a disparity map ends in one of {', '.join(DISPARITY_SUFFIXES)}")
+    settle(device, seed)
+    images = read_image(left), read_image(right)
+    if images[0].shape != images[1].shape:
+        sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in images)
+        raise UserError(f"the two views of a pair have one size, found {sizes} ({left}, {right})")
+    matcher = load_teacher(teacher, device)
+    disparity, sure = (matcher.match_right if right_view else matcher.match)(*images, name=left.stem)
+    write_disparity(out, disparity)
+    if confidence:
+        write_image(confidence, np.rint(np.repeat(sure[..., None], 3, axis=2) * 255).astype(np.uint8))
+    known = disparity[disparity > 0]
+    middle = f", median {np.median(known):.1f} px" if known.size else ""
+    told(f"{out}: disparity of {100 * known.size / disparity.size:.0f} % of the pixels{middle}")
+
+
+def synth(
+    kind: Annotated[str, typer.Argument(help="flying, street or room.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; must not hold pairs yet.")],
+    num: Annotated[int, typer.Option("--num", min=1, help="How many pairs.")] = 16,
+    size: Annotated[tuple[int, int], typer.Option("--size", metavar="H W", help="Height and width.")] = (384, 640),
+    photos: Annotated[Path | None, typer.Option("--photos", help="Folder of photos to use as textures too.")] = None,
+    suffix: Annotated[str, typer.Option("--disparity", metavar="pfm|png|npy", help="Format of the truth.")] = "pfm",
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Procedural stereo pairs with exact disparity of both views."""
+    from stereodistill.cli.render import write_world
+    from stereodistill.predict.load import choose_device
+
+    settle(device, seed)
+    with if_stopped(lambda: f"{len(list(out.glob('left/*.png')))} finished pairs are in {out}"):
+        write_world(out, kind, num, size, seed, photos=photos, suffix=suffix, device=choose_device(device))
+    told(f"{num} pairs of the world {kind}, seed {seed}: {out}", f"Next: stereodistill check {out}")
+
+
+def _findings(found: CheckReport) -> Sequence[str]:
+    lines = [
+        f"{found.num_pairs} pairs, {found.num_readable} readable; geometry measured on {found.num_measured}",
+        *(f"  {name} {value:g}" for name, value in found.figures.items()),
+    ]
+    for severity, code, where, message, remedy in found.table():
+        lines += [f"{severity}: {code} ({where})", f"  {message}", f"  -> {remedy}"]
+    return lines
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdigit() and parts.isdigit() and int(part) < int(parts)):
+        raise UserError(f"--shard is K/N with 0 <= K < N, for example 0/4; found {text!r}")
+    return int(part), int(parts)

@@ -1,0 +1,127 @@
+"""Verbs that train: the demo, own footage in one command, one stage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stereodistill.cli.options import (
+    BaselineM, Data, Device, FocalPx, Layout, Seed, Teacher, Width, if_stopped, rig_of, settle, told,
+)  # fmt: skip
+from stereodistill.errors import UserError
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("demo"),
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """The whole pipeline on procedural worlds, in minutes."""
+    from stereodistill.demo import run_demo
+
+    settle(device, seed)
+    with if_stopped(lambda: f"finished parts are in {out}; run `stereodistill demo --out {out}` again"):
+        run_demo(out, device=device, seed=seed)
+    told(f"Report: {out}/report.html   table: {out}/table.json   weights: {out}/mono",
+         f"Next: stereodistill predict PHOTO --weights {out}/mono --out predictions")  # fmt: skip
+
+
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder for weights, model.onnx, report, metrics and labels.")],
+    focal_px: FocalPx = None,
+    baseline_m: BaselineM = None,
+    width: Width = None,
+    teacher: Teacher = "lite_stereo",
+    student: Annotated[str, typer.Option("--student", help="The network to train.")] = "lite_mono",
+    finetune: Annotated[
+        str, typer.Option("--finetune", metavar="none|unsup", help="Adapt the teacher to the footage first.")
+    ] = "none",
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Train so long ...")] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", help="... or so many times over all pairs.")] = None,
+    val_fraction: Annotated[
+        float, typer.Option("--val-fraction", help="Share of the footage, in whole stretches, held out to evaluate.")
+    ] = 0.1,
+    layout: Layout = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run in --out.")] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Own footage -> monocular depth network, in one command.
+
+    Checks the rig, labels the pairs with the teacher, distils the student, evaluates it on held-out stretches,
+    exports it to ONNX and writes a report.
+    """
+    rig = rig_of(focal_px, baseline_m, width)
+    _refuse_odd_lengths(minutes, epochs, val_fraction)
+    if finetune not in ("none", "unsup"):
+        raise UserError(f"--finetune is none or unsup, found {finetune!r}")
+    settle(device, seed)
+    from stereodistill.engine.fit import fit as fit_student
+
+    with if_stopped(lambda: f"labels and checkpoints so far are in {out}; the same command with --resume goes on"):
+        fit_student(
+            data, out, teacher=teacher, student=student, rig=rig, finetune=finetune, minutes=minutes, epochs=epochs,
+            val_fraction=val_fraction, layout=layout, resume=resume, device=device, seed=seed, progress=True,
+        )  # fmt: skip
+    told(f"Report: {out}/report.html   metrics: {out}/metrics.json   weights: {out}/weights",
+         f"Next: stereodistill predict PHOTO --weights {out}/weights --out predictions")  # fmt: skip
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a YAML file.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints, weights and log.jsonl.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes: loop.steps=100 optimizer.lr=1e-4 ...")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option("--seed", help="Short for loop.seed=N.")] = None,
+) -> None:
+    """One stage of training, from a recipe to weights.
+
+    On several GPUs or machines: accelerate launch -m stereodistill train RECIPE --out DIR
+    """
+    settle(device, seed or 0)
+    from stereodistill.engine.train import train as train_stage
+
+    changes = [*(overrides or ()), *([] if seed is None else [f"loop.seed={seed}"])]
+    with if_stopped(lambda: _saved_steps(out)), _steps_shown() as on_step:
+        weights = train_stage(recipe, out, overrides=changes, resume=resume, device=device, on_step=on_step)
+    told(f"Weights: {weights}   log: {out}/log.jsonl", f"Next: stereodistill weights show {weights}")
+
+
+def _refuse_odd_lengths(minutes: float | None, epochs: float | None, val_fraction: float) -> None:
+    if minutes is not None and epochs is not None:
+        raise UserError("give --minutes or --epochs, not both")
+    for name, value in (("--minutes", minutes), ("--epochs", epochs)):
+        if value is not None and not 0 < value < float("inf"):
+            raise UserError(f"{name} must be positive, found {value:g}")
+    if not 0 <= val_fraction < 1:
+        raise UserError(f"--val-fraction is a share from 0 to below 1, found {val_fraction:g}")
+
+
+@contextmanager
+def _steps_shown():
+    """A training callback that shows steps and loss, in the first process only."""
+    if os.environ.get("RANK", "0") != "0":
+        yield None
+        return
+    from stereodistill.progress import progress
+
+    with progress("training") as report:
+        show: Callable[[int, int, float], None] = lambda step, total, loss: report(step, total, f"loss {loss:.4g}")
+        yield show
+
+
+def _saved_steps(out: Path) -> str:
+    checkpoints = sorted((out / "checkpoints").glob("step_*"))
+    if not checkpoints:
+        return "no step was finished, nothing is saved"
+    step = int(checkpoints[-1].name.removeprefix("step_"))
+    return f"step {step} is saved in {checkpoints[-1]}; the same command with --resume goes on from there"

@@ -1,0 +1,136 @@
+"""Own footage to a monocular network in one call: check, label, distil, evaluate, export, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from stereodistill.data import StereoDataset, check_dataset, open_dataset
+from stereodistill.data.labelled import LabelledDataset
+from stereodistill.engine.train import train
+from stereodistill.errors import UserError
+from stereodistill.fit.finetune import finetune_teacher
+from stereodistill.fit.judge import judge, typical_rig, validation
+from stereodistill.fit.page import fit_page
+from stereodistill.fit.plan import FitPlan, make_plan, training_recipe
+from stereodistill.io.files import write_bytes
+from stereodistill.label import label
+from stereodistill.predict import load_teacher
+from stereodistill.progress import bar, say
+from stereodistill.types import Rig
+
+__all__ = ["fit"]
+
+
+def fit(
+    data: str | Path,
+    out: str | Path,
+    *,
+    teacher: str = "lite_stereo",
+    student: str = "lite_mono",
+    layout: str = "auto",
+    rig: Rig | None = None,
+    finetune: Literal["none", "unsup"] = "none",
+    minutes: float | None = None,
+    epochs: float | None = None,
+    val_fraction: float = 0.1,
+    resume: bool = False,
+    device: str = "auto",
+    seed: int = 0,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Turn stereo pairs into a monocular depth network; returns what `out/metrics.json` holds.
+
+    Writes `out/labels`, `out/weights`, `out/model.onnx`, `out/report.html` and `out/metrics.json`.
+
+    Args:
+        data: pairs that `open_dataset` understands, with `layout` and `rig` as there.
+        teacher, student: see `load_teacher` and `models.build`.
+        finetune: `unsup` first adapts the teacher to the pairs, without labels (Guo et al. 2018, step 2).
+        minutes, epochs: `minutes` bounds the whole run, `epochs` the student's training; without either, 50
+            epochs and at least 1500 steps.
+        val_fraction: share of the pairs that is held out, in whole stretches of the sequence.
+        resume: go on with the run that `out` holds, from its last checkpoint.
+
+    Raises:
+        UserError: data that `check` finds unfit, a folder that holds another run, anything unusable.
+    """
+    start_s, out = time.monotonic(), Path(out)
+    if minutes is not None and epochs is not None:
+        raise UserError("give --minutes or --epochs, not both")
+    dataset = open_dataset(data, layout=layout, rig=rig)
+    plan = make_plan(out, dataset, val_fraction, resume, data=str(data), teacher=teacher, student=student, seed=seed)
+    if not resume:
+        _refuse_unfit(dataset, progress)
+    if finetune == "unsup":
+        teacher = str(finetune_teacher(out / "teacher", teacher, dataset, plan, resume, device, progress))
+    matcher = load_teacher(teacher, device)
+    say(f"labelling {len(dataset)} pairs with the teacher {matcher.name}", progress)
+    label(dataset, matcher, out / "labels", device=device, progress=progress)
+    left_s = None if minutes is None else minutes * 60 - (time.monotonic() - start_s)
+    recipe = training_recipe(out, plan, epochs, left_s, device)
+    train_set, val_set = (
+        LabelledDataset(out / "labels", dataset, names=names) for names in (plan.train_names, plan.val_names)
+    )
+    with bar("training the student", recipe.loop.steps or 0, progress) as update:
+        train(
+            recipe,
+            out,
+            resume=resume,
+            device=device,
+            samples=train_set,
+            validate=validation(val_set, plan.size),
+            on_step=lambda step, _, loss: update(step, f"loss {loss:.3f}"),
+            header={"rig": typical_rig(dataset), "teacher_hash": matcher.hash},
+        )
+    return _finish(out, dataset, plan, matcher, start_s, device, progress)
+
+
+def _refuse_unfit(dataset: StereoDataset, progress: bool) -> None:
+    say(f"checking {len(dataset)} pairs", progress)
+    report = check_dataset(dataset)
+    errors = [finding for finding in report.findings if finding.severity == "error"]
+    if errors:
+        first = errors[0]
+        raise UserError(f"{first.message} ({first.where}): {first.remedy}; see `stereodistill check`")
+
+
+def _finish(
+    out: Path, dataset: StereoDataset, plan: FitPlan, matcher, start_s: float, device: str, progress: bool
+) -> dict[str, Any]:
+    """Judge on the held-out stretches, export, write metrics and the report."""
+    say("judging on the held-out pairs", progress)
+    val_labels, train_labels = (
+        LabelledDataset(out / "labels", dataset, names=names) for names in (plan.val_names, plan.train_names)
+    )
+    results = judge(dataset, val_labels, train_labels, out / "weights", matcher, device)
+    onnx = _try_export(out)
+    summary = {
+        "teacher": matcher.name,
+        "student": plan.student,
+        "num_train": len(plan.train_names),
+        "num_val": len(plan.val_names),
+        "input_size": list(plan.size),
+        "steps": plan.steps,
+        "minutes": (time.monotonic() - start_s) / 60,
+        "onnx": onnx,
+        "held_out": results,
+    }
+    write_bytes(out / "metrics.json", json.dumps(summary, indent=1).encode())
+    fit_page(out, dataset, val_labels, summary, device)
+    return summary
+
+
+def _try_export(out: Path) -> str:
+    """Write `model.onnx`; without the export extra say how to get it instead of failing the whole run."""
+    from stereodistill.export import export
+
+    try:
+        export(out / "weights", out / "model.onnx")
+    except UserError as error:
+        if "[export]" not in str(error):
+            raise
+        return f"not written: {error}"
+    return "model.onnx"

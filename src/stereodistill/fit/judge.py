@@ -1,0 +1,95 @@
+"""How good a student is on pairs it has not seen: against the teacher's labels, and against ground truth if there is any."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stereodistill.data import StereoDataset
+from stereodistill.data.labelled import LabelledDataset
+from stereodistill.evaluation import constant_baseline, evaluate
+from stereodistill.ops.geometry import resize_pair
+from stereodistill.types import Rig
+
+Results = dict[str, dict[str, dict[str, Any]]]
+"""Row -> data set -> what `evaluate` returns."""
+MAX_QUICK = 24
+LABELS, TRUTH = "teacher's labels", "ground truth"
+
+
+def judge(
+    dataset: StereoDataset, val: LabelledDataset, train: LabelledDataset, weights: Path, teacher: Any, device: str
+) -> Results:
+    """Score the student and a constant on the held-out labels, and with the teacher on held-out ground truth."""
+    if not len(val):
+        return {}
+    metric = typical_rig(dataset) is not None
+    protocol = "depth" if metric else "stereo"
+    constant = constant_baseline(train)
+    rows: Results = {"student": {}, constant.name: {}}
+    rows["student"][LABELS] = evaluate(data=val, protocol=protocol, weights=weights, device=device)
+    rows[constant.name][LABELS] = evaluate(data=val, protocol=protocol, source=constant)
+    truth = Named(dataset, val.names)
+    if truth.has_truth():
+        rows["student"][TRUTH] = evaluate(data=truth, protocol=protocol, weights=weights, device=device)
+        rows[constant.name][TRUTH] = evaluate(data=truth, protocol=protocol, source=constant)
+        rows["teacher"] = {TRUTH: evaluate(data=truth, protocol=protocol, weights=teacher, device=device)}
+    return rows
+
+
+def validation(val: LabelledDataset, size: tuple[int, int]) -> Callable[[nn.Module], dict[str, float]] | None:
+    """A quick score during training: mean relative depth difference to the teacher on a few held-out pairs.
+
+    Depth is inverse to disparity, so `|depth - teacher| / teacher = |d_teacher / d - 1|` needs no rig.
+    """
+    if not len(val):
+        return None
+    picked = range(0, len(val), -(-len(val) // MAX_QUICK))
+    pairs = [resize_pair(val.load(index), size) for index in picked]
+
+    def score(network: nn.Module) -> dict[str, float]:
+        device = next(network.parameters()).device
+        errors = []
+        for pair in pairs:
+            image = pair.left.image[None].to(device, memory_format=torch.channels_last)
+            disparity = network(image).disparities[0][0].float().cpu()
+            ratio = pair.left.disparity[pair.left.valid] / disparity[pair.left.valid]
+            errors.append(float((ratio - 1).abs().mean()))
+        return {"abs_rel_to_teacher": statistics.fmean(errors)}
+
+    return score
+
+
+def typical_rig(dataset: StereoDataset) -> dict[str, float] | None:
+    """The rig that most pairs have, as a weights header keeps it; None when any looked-at pair has none."""
+    step = max(1, len(dataset) // 20)
+    rigs = [dataset.load(index).rig for index in range(0, len(dataset), step)]
+    if not all(rig.is_metric for rig in rigs):
+        return None
+    middle = sorted(rigs, key=lambda rig: rig.focal_px / rig.width)[len(rigs) // 2]
+    return {name: float(getattr(middle, name)) for name in Rig.__dataclass_fields__}
+
+
+class Named:
+    """The named pairs of a dataset, ground truth and all."""
+
+    def __init__(self, dataset: StereoDataset, names: list[str]):
+        place = {name: index for index, name in enumerate(dataset.names)}
+        self.dataset, self.names = dataset, list(names)
+        self.indices = [place[name] for name in names]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def load(self, index: int):
+        """Pair `index` of the subset."""
+        return self.dataset.load(self.indices[index])
+
+    def has_truth(self) -> bool:
+        """True when any of the pairs has ground truth of its left view."""
+        return any(bool(self.load(index).left.valid.any()) for index in range(len(self)))

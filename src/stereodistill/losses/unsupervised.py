@@ -1,0 +1,52 @@
+"""Fine-tuning a stereo network on pairs without labels, held by what it knew before (Guo et al. 2018, step 2)."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from stereodistill.config import Config
+from stereodistill.ops.image import gradient_x, gradient_y, image_pyramid, ssim
+from stereodistill.ops.resize import mask_pyramid
+from stereodistill.ops.warp import warp_to_left
+from stereodistill.types import Loss, Prediction, StereoPair
+
+
+class UnsupervisedLoss(Config):
+    """Weights of eq. 4 to 7; the released code halves `absolute_weight` and `relative_weight`."""
+
+    absolute_weight: float = Field(0.05, ge=0)
+    relative_weight: float = Field(0.1, ge=0)
+    floor: float = Field(0.1, ge=0)
+    """Weight of the absolute term where the pixel is visible (gamma 3)."""
+    ssim_share: float = Field(0.85, ge=0, le=1)
+    """0 gives the paper's formula, plain L1; 0.85 what the released code does."""
+    visible_above: float = Field(0.8, gt=0, lt=1)
+    """Probability from which the frozen network's visibility counts as visible."""
+
+
+def unsupervised_stereo(prediction: Prediction, frozen: Prediction, pair: StereoPair, config: UnsupervisedLoss) -> Loss:
+    """`sum_m 2^-m (L_photo + g1 L_abs + g2 L_rel)` (eq. 4); `frozen` is the network before fine-tuning, same input."""
+    num_scales = len(prediction.disparities)
+    lefts, rights = (image_pyramid(view.image, num_scales) for view in (pair.left, pair.right))
+    visible = mask_pyramid(frozen.visible_logits[0].sigmoid() > config.visible_above, num_scales)
+    sums: dict[str, list[Tensor]] = {"photometric": [], "absolute": [], "relative": []}
+    for s, disparity in enumerate(prediction.disparities):
+        before = frozen.disparities[s].detach()
+        warped, _ = warp_to_left(rights[s], disparity / 2**s)
+        photo = photometric(lefts[s], warped, config.ssim_share)
+        sums["photometric"].append(2.0**-s * (visible[s][..., 1:-1, 1:-1] * photo).mean())
+        distance = (1 - visible[s] + config.floor) * (disparity - before).abs()
+        sums["absolute"].append(2.0**-s * config.absolute_weight * distance.mean())
+        change = disparity - before
+        slope = (gradient_x(change).abs().mean() + gradient_y(change).abs().mean()) / 2
+        sums["relative"].append(2.0**-s * config.relative_weight * slope)
+    return Loss(terms={name: torch.stack(values).sum() for name, values in sums.items()})
+
+
+def photometric(image: Tensor, other: Tensor, ssim_share: float) -> Tensor:
+    """`a (1 - SSIM) / 2 + (1 - a) |difference|` per pixel (B, 1, H-2, W-2), mean over the channels."""
+    structure = (1 - ssim(image, other)) / 2
+    difference = (image - other).abs()[..., 1:-1, 1:-1]
+    return (ssim_share * structure + (1 - ssim_share) * difference).mean(dim=1, keepdim=True)

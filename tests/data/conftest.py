@@ -1,0 +1,65 @@
+"""A small procedural pair with exact integer disparity, and a writer for the folder layout."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+
+def _texture(generator: np.random.Generator, height: int, width: int) -> np.ndarray:
+    coarse = cv2.resize(generator.random((height // 8 + 1, width // 8 + 1, 3)).astype(np.float32), (width, height))
+    fine = cv2.GaussianBlur(generator.random((height, width, 3)).astype(np.float32), (0, 0), 1.0)
+    return np.clip(0.5 * coarse + 1.5 * (fine - 0.5) + 0.25, 0, 1)
+
+
+def _scene(seed: int, size: tuple[int, int] = (160, 320)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(left, right, disparity of the left view): a floor that comes nearer downwards, boxes in front of it."""
+    generator = np.random.default_rng(seed)
+    height, width = size
+    wide = _texture(generator, height, width + 64)
+    left, right = np.zeros((2, height, width, 3), np.float32)
+    disparity = np.zeros(size, np.float32)
+    for y in range(height):
+        d = 3 + 12 * y // height
+        left[y], right[y], disparity[y] = wide[y, :width], wide[y, d : width + d], d
+    for _ in range(6):
+        h, w, d = generator.integers(24, 60), generator.integers(24, 60), int(generator.integers(16, 34))
+        y, x = generator.integers(0, height - h), generator.integers(40, width - w)
+        box = _texture(generator, h, w)
+        if disparity[y : y + h, x : x + w].max() < d:
+            left[y : y + h, x : x + w], right[y : y + h, x - d : x - d + w] = box, box
+            disparity[y : y + h, x : x + w] = d
+    noise = generator.normal(0, 0.004, (2, *left.shape)).astype(np.float32)
+    return np.clip(left + noise[0], 0, 1), np.clip(right + noise[1], 0, 1), disparity
+
+
+@pytest.fixture(scope="session")
+def scene():
+    """scene(seed, size=(160, 320)) -> (left, right, disparity), float32 (H, W, 3) twice and (H, W)."""
+    return _scene
+
+
+@pytest.fixture
+def pairs_folder(tmp_path):
+    """write(names or number, change=None, rig=True) -> folder; `change(left, right, index)` corrupts a pair."""
+    from stereodistill.io.disparity import write_disparity
+    from stereodistill.io.images import write_image
+
+    def write(num: int, change=None, rig: bool = True, truth: bool = False):
+        root = tmp_path / "pairs"
+        for index in range(num):
+            left, right, disparity = _scene(index)
+            if change is not None:
+                left, right = change(left, right, index)
+            for side, image in (("left", left), ("right", right)):
+                (root / side).mkdir(parents=True, exist_ok=True)
+                write_image(root / side / f"{index}.png", np.ascontiguousarray(image))
+            if truth:
+                (root / "disparity").mkdir(exist_ok=True)
+                write_disparity(root / "disparity" / f"{index}.png", disparity)
+        if rig:
+            (root / "rig.json").write_text('{"focal_px": 300.0, "baseline_m": 0.2, "width": 640, "doffs_px": 2.0}')
+        return root
+
+    return write
