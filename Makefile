@@ -24,7 +24,7 @@ test: $(VENV)/.test
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
@@ -41,7 +41,7 @@ $(VENV)/.python:
 $(VENV)/.demo: $(VENV)/.python requirements.lock pyproject.toml
 	@echo "installing into $(VENV) (once, a few minutes) ..."
 	$(PIP) --constraint requirements.lock $(TORCH) || $(PIP) $(TORCH)
-	if $(LOCKED); then $(PIP) -r requirements.lock && $(PIP) --no-deps -e .; else $(PIP) -e '.[report,export]'; fi
+	if $(LOCKED); then $(PIP) -r requirements.lock && $(PIP) --no-deps --no-build-isolation -e .; else $(PIP) -e '.[report,export]'; fi
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo requirements-dev.lock

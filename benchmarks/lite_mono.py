@@ -39,7 +39,9 @@ def main() -> int:
         for dtype in (torch.float32, torch.bfloat16)
     }
     times_ms = measure(runs, arguments.rounds)
-    print(f"{'network':<12}{'type':<16}{'parameters':>12}{'ms/image':>10}{'images/s':>10}   ({arguments.threads} threads)")
+    print(
+        f"{'network':<12}{'type':<16}{'parameters':>12}{'ms/image':>10}{'images/s':>10}   ({arguments.threads} threads)"
+    )
     for (name, dtype), times in times_ms.items():
         median = statistics.median(times)
         parameters = sum(p.numel() for p in runs[name, dtype].model.parameters()) / 1e6
@@ -93,7 +95,9 @@ class ResNet18Depth(nn.Module):
         self.stem = nn.Sequential(_folded(3, 64, 7, 2), nn.ReLU(inplace=True))
         widths = (64, 64, 128, 256, 512)
         self.stages = nn.ModuleList(
-            nn.Sequential(BasicBlock(widths[i], widths[i + 1], 1 if i == 0 else 2), BasicBlock(widths[i + 1], widths[i + 1], 1))
+            nn.Sequential(
+                BasicBlock(widths[i], widths[i + 1], 1 if i == 0 else 2), BasicBlock(widths[i + 1], widths[i + 1], 1)
+            )
             for i in range(4)
         )
         out = self.decoder_channels

@@ -13,9 +13,18 @@ from safetensors.torch import load_file, save_file
 from stereodistill import weights
 from stereodistill.errors import UserError
 from stereodistill.models import build
-from stereodistill.weights import CONFIG, TENSORS, WeightsHeader, load_weights, read_header, save_weights, weights_hash
+from stereodistill.weights import (
+    CONFIG,
+    TENSORS,
+    WeightsHeader,
+    load_weights,
+    read_header,
+    save_weights,
+    sources,
+    weights_hash,
+)
 
-SMALL = dict(channels=[8, 8, 12, 12, 16], decoder_channels=[8, 8, 8, 8], num_blocks=[1, 1, 1, 1])
+SMALL = {"channels": [8, 8, 12, 12, 16], "decoder_channels": [8, 8, 8, 8], "num_blocks": [1, 1, 1, 1]}
 HEADER = WeightsHeader(
     architecture="lite_mono",
     kind="mono",
@@ -141,7 +150,7 @@ def test_truncated_files_are_refused(folder, keep):
         ({"format": "x"}, "format 'x' is newer"),
         ({"depth": 3}, "no option 'depth'"),
         ({"num_blocks": [1, 1]}, "4 num_blocks"),
-        ({"num_blocks": "many"}, "num_blocks"),
+        ({"num_blocks": [1, 1, 1, -1]}, "not negative"),
         ({"num_blocks": [2, 1, 1, 1]}, "tensors missing"),
         ({"channels": [8, 8, 12, 12, 32]}, r"expected torch.float32 \(32"),
         ({"channels": [8, 8, 12, 12, 10**6]}, r"expected torch.float32 \(1000000"),
@@ -264,8 +273,13 @@ def test_the_hub_mixin_reads_the_folder(folder, model):
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in model.state_dict().items())
 
 
+def test_metrics_that_are_not_numbers_become_null(tmp_path, model):
+    header = HEADER.model_copy(update={"metrics": {"abs_rel": float("nan"), "per": [float("inf"), 1.0]}})
+    assert read_header(save_weights(tmp_path, model, header)).metrics == {"abs_rel": None, "per": [None, 1.0]}
+
+
 def test_catalogue_reads_what_is_shipped(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(weights, "_shipped_root", lambda: tmp_path)
+    monkeypatch.setattr(sources, "shipped_root", lambda: tmp_path)
     assert weights.catalogue() == {}
     save_weights(tmp_path / "street", model, HEADER)
     assert weights.catalogue()["street"].licence == "CC-BY-4.0"
@@ -275,4 +289,4 @@ def test_catalogue_reads_what_is_shipped(tmp_path, model, monkeypatch):
 def test_everything_shipped_loads_and_is_small():
     for name in weights.catalogue():
         load_weights(name)
-        assert (weights._shipped_root() / name / TENSORS).stat().st_size <= 12e6
+        assert (sources.shipped_root() / name / TENSORS).stat().st_size <= 12e6

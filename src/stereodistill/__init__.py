@@ -19,15 +19,15 @@ _HOME = {
     "View": "types",
     "evaluate": "evaluation",
     "export": "export",
-    "fit": "engine.fit",
+    "fit": "fit",
     "from_pretrained": "predict",
     "label": "label",
     "load_teacher": "predict",
     "open_dataset": "data",
     "push_to_hub": "weights",
-    "train": "engine",
+    "train": "engine.train",
 }
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str):

@@ -1,4 +1,4 @@
-"""`python -m stereodistill ...`: the command line, also for launchers (`accelerate launch -m stereodistill train ...`)."""
+"""`python -m stereodistill`: the command line, also for launchers (`accelerate launch -m stereodistill train ...`)."""
 
 from stereodistill.cli import main
 

@@ -77,7 +77,8 @@ def parity(proto: onnx.ModelProto, network: FinestDisparity, header: WeightsHead
     onnxruntime = import_module("onnxruntime")
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     names, worst = INPUTS[header.kind], 0.0
-    for index, size in enumerate((*PARITY_SIZES, *([header.input_size] if header.input_size else []))):
+    sizes = [*PARITY_SIZES, header.input_size] if header.input_size else list(PARITY_SIZES)
+    for index, size in enumerate(sizes):
         for batch in PARITY_BATCHES if index < len(PARITY_SIZES) else (1,):
             images = _parity_images(len(names), batch, size, seed=index)
             with torch.inference_mode():
@@ -126,7 +127,7 @@ def _name_dimensions(proto: onnx.ModelProto, names: tuple[str, ...]) -> None:
 
 
 def _parity_images(num: int, batch: int, size: tuple[int, int], seed: int) -> tuple[Tensor, ...]:
-    """Smooth noise in [0, 1]; the right view is the left one moved by a few pixels, so that a matcher finds something."""
+    """Smooth noise in [0, 1]; the right view is the left one moved by 6 px, so that a matcher finds something."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(batch, 3, size[0] // 4, size[1] // 4, generator=generator)
     image = nn.functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)

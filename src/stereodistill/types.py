@@ -110,6 +110,18 @@ def collate(pairs: list[StereoPair]) -> StereoPair:
     )
 
 
+def uncollate(batch: StereoPair) -> list[StereoPair]:
+    """The samples of a batch: the inverse of `collate`."""
+    assert isinstance(batch.name, tuple)
+    samples = []
+    for index, name in enumerate(batch.name):
+        left, right = (view.map(lambda t, i=index: t[i]) for view in (batch.left, batch.right))
+        values = {f.name: float(getattr(batch.rig, f.name)[index]) for f in fields(Rig)}
+        rig = Rig(**{**values, "width": round(values["width"])})
+        samples.append(StereoPair(left=left, right=right, rig=rig, name=name))
+    return samples
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
     """What a network says about one view.

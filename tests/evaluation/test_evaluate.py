@@ -162,7 +162,8 @@ def test_grey_is_shown_to_the_source_and_named():
 
 
 def test_limit_is_named():
-    result = evaluate(data=Pairs([make_pair("a"), make_pair("b")]), protocol="stereo", source=Fixed(5.0), limit=1)
+    data = Pairs([make_pair("a"), make_pair("b")])
+    result = evaluate(data=data, protocol="stereo", source=Fixed(5.0), limit=1, progress=True)
     assert result["protocol"] == "stereo:limit=1" and result["num_images"] == 1
 
 

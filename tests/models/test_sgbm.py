@@ -122,7 +122,9 @@ def test_real_street_mostly_right(real_data):
 
     name = "000000_10.png"
     root = real_data / "kitti2012"
-    truth, known = read_disparity(root / "disp_noc" / name)
-    disparity, valid = SGBM().match(read_image(root / "image_0" / name), read_image(root / "image_1" / name))
+    rows = slice(170, 300)
+    truth, known = (part[rows] for part in read_disparity(root / "disp_noc" / name))
+    views = [read_image(root / folder / name)[rows] for folder in ("image_0", "image_1")]
+    disparity, valid = SGBM(max_disparity_px=96).match(*views)
     error = np.abs(disparity - truth)[known & valid]
     assert valid[known].mean() > 0.7 and (error > 3).mean() < 0.06

@@ -55,7 +55,8 @@ def test_error_colours():
 
 
 def test_sparse_truth_survives_the_thumbnail():
-    truth = np.zeros((300, 1200), dtype=np.float32)
+    truth = np.full((300, 1200), np.nan, dtype=np.float32)
+    truth[:, ::3] = -7.0
     truth[::5, ::2] = 30.0
     picture = colorize(truth, 1, 50)
     assert picture.shape == (120, 480, 3)
@@ -88,6 +89,9 @@ def test_gallery_row_with_and_without_truth():
     assert "0 % of the pixels" in full.panels[4].alt and "100 % of the pixels" in full.panels[5].alt
     one = gallery_row("x", image, maps={"teacher": RAMP, "student": RAMP}, truth_px=RAMP, errors_of=["student"])
     assert [panel.title for panel in one.panels][-1] == "error of student" and len(one.panels) == 5
+    judged = gallery_row("x", image, maps={"student": RAMP}, truth_px=RAMP, truth_title="teacher")
+    assert [panel.title for panel in judged.panels] == ["input", "student", "teacher", "error of student"]
+    assert "truth" not in "".join(panel.alt for panel in judged.panels)
     assert np.array_equal(full.panels[1].picture, full.panels[3].picture)  # same colour = same disparity
 
 

@@ -10,8 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stereodistill.cli.options import (
-    BaselineM, Data, Device, FocalPx, Layout, Limit, Seed, Teacher, Width, if_stopped, rig_of, settle, told,
-)  # fmt: skip
+    BaselineM,
+    Data,
+    Device,
+    FocalPx,
+    Layout,
+    Limit,
+    Seed,
+    Teacher,
+    Width,
+    if_stopped,
+    rig_of,
+    settle,
+    told,
+)
 from stereodistill.errors import UserError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,19 @@ from typing import Annotated
 import typer
 
 from stereodistill.cli.options import (
-    BaselineM, Data, Device, FocalPx, Layout, Seed, Teacher, Width, if_stopped, rig_of, settle, told,
-)  # fmt: skip
+    BaselineM,
+    Data,
+    Device,
+    FocalPx,
+    Layout,
+    Seed,
+    Teacher,
+    Width,
+    if_stopped,
+    rig_of,
+    settle,
+    told,
+)
 from stereodistill.errors import UserError
 
 
@@ -62,7 +73,7 @@ def fit(
     if finetune not in ("none", "unsup"):
         raise UserError(f"--finetune is none or unsup, found {finetune!r}")
     settle(device, seed)
-    from stereodistill.engine.fit import fit as fit_student
+    from stereodistill.fit import fit as fit_student
 
     with if_stopped(lambda: f"labels and checkpoints so far are in {out}; the same command with --resume goes on"):
         fit_student(
@@ -107,7 +118,7 @@ def _refuse_odd_lengths(minutes: float | None, epochs: float | None, val_fractio
 
 
 @contextmanager
-def _steps_shown():
+def _steps_shown() -> Iterator[Callable[[int, int, float], None] | None]:
     """A training callback that shows steps and loss, in the first process only."""
     if os.environ.get("RANK", "0") != "0":
         yield None
@@ -115,8 +126,7 @@ def _steps_shown():
     from stereodistill.progress import progress
 
     with progress("training") as report:
-        show: Callable[[int, int, float], None] = lambda step, total, loss: report(step, total, f"loss {loss:.4g}")
-        yield show
+        yield lambda step, total, loss: report(step, total, f"loss {loss:.4g}")
 
 
 def _saved_steps(out: Path) -> str:

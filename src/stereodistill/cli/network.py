@@ -9,8 +9,18 @@ from typing import Annotated
 import typer
 
 from stereodistill.cli.options import (
-    BaselineM, Device, FocalPx, Layout, Limit, Seed, Width, if_stopped, rig_of, settle, told,
-)  # fmt: skip
+    BaselineM,
+    Device,
+    FocalPx,
+    Layout,
+    Limit,
+    Seed,
+    Width,
+    if_stopped,
+    rig_of,
+    settle,
+    told,
+)
 from stereodistill.errors import UserError
 
 
@@ -45,7 +55,7 @@ def predict(
         raise UserError(f"{weights} is a stereo network: `stereodistill match LEFT RIGHT --out FILE` takes two views")
     with if_stopped(lambda: f"finished maps are in {out}"):
         num, kinds = predict_all(found, predictor, out, kinds, focal_px, width)
-    told(f"{num} images -> {', '.join(f'{out}/{kind}' for kind in kinds)}")
+    told(f"{num} {'image' if num == 1 else 'images'} -> {', '.join(f'{out}/{kind}' for kind in kinds)}")
 
 
 def evaluate(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stereodistill.data.layouts import list_images
 from stereodistill.errors import UserError
-from stereodistill.io.images import IMAGE_SUFFIXES, read_image
+from stereodistill.io.images import read_image
 from stereodistill.io.video import VIDEO_SUFFIXES, num_frames, read_frames
 from stereodistill.predict import DepthMap, MonoPredictor
 from stereodistill.progress import progress
@@ -48,8 +49,7 @@ def find_photos(source: str, limit: int | None = None) -> Photos:
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
         return _frames(path, path.stem, num_frames(path), limit)
     if path.is_dir():
-        paths = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
-        root = path
+        paths, root = list_images(path), path
     elif path.is_file():
         paths, root = [path], path.parent
     else:
@@ -74,8 +74,8 @@ def predict_all(
         kinds = ("depth16", "color") if predictor.training_rig is not None else ("disparity", "color")
     elif predictor.training_rig is None and (metric := [kind for kind in kinds if kind in NEEDS_METRES]):
         raise UserError(
-            f"--save {metric[0]} needs metres, but these weights were trained without a rig: choose disparity or color, "
-            "or train with --focal-px and --baseline-m"
+            f"--save {metric[0]} needs metres, but these weights were trained without a rig: choose disparity or "
+            "color, or train with --focal-px and --baseline-m"
         )
     done = 0
     with progress("predicting") as report:

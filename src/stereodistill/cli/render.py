@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stereodistill.data.layouts import list_images
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import write_rig
 from stereodistill.io.disparity import DISPARITY_SUFFIXES, write_disparity
@@ -74,7 +75,7 @@ def _write_view(out: Path, name: str, images: str, maps: str, view: View, positi
 def _read_photos(folder: Path) -> list[np.ndarray]:
     if not folder.is_dir():
         raise UserError(f"--photos {folder}: no such folder")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = list_images(folder)
     if not paths:
         raise UserError(f"--photos {folder}: no images in it ({' '.join(IMAGE_SUFFIXES)})")
     return [read_image(path) for path in paths]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stereodistill.data.findings import Finding
+from stereodistill.data.findings import Finding, Severity
 from stereodistill.data.folder import PairDataset, StereoDataset
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.rigs import rig_at
@@ -83,7 +83,7 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 def _finding(code: str, problems: dict[str, str], num_readable: int) -> Finding:
     number, first = len(problems), next(iter(problems.values()))
-    texts = {
+    texts: dict[str, tuple[Severity, str, str]] = {
         "unreadable": ("error", f"{number} pairs cannot be read: {first}", "replace or remove these files"),
         "size_mismatch": (
             "error",
@@ -91,7 +91,7 @@ def _finding(code: str, problems: dict[str, str], num_readable: int) -> Finding:
             "rectify both cameras to one size; do not resize one view alone",
         ),
         "bad_calibration": ("error", f"calibration cannot be used: {first}", "mend the file, or give the rig by hand"),
-        "odd_rig": ("warning", f"the rig is hardly possible: {first}", "give focal_px in pixels and baseline_m in metres"),
+        "odd_rig": ("warning", f"the rig is hardly possible: {first}", "focal_px is in pixels, baseline_m in metres"),
         "no_rig": (
             "warning",
             f"no focal length and baseline for {number} of {num_readable} pairs: disparity only, no metres",

@@ -26,11 +26,13 @@ def depth_order(left: np.ndarray, right: np.ndarray, points: np.ndarray, dispari
         left, right: grey uint8 (H, W).
         points: (N, 2) matched points (x, y) of the left view with their signed disparities (N,).
     """
-    ranks = [np.argsort(np.argsort(values)) for values in (points[:, 1], disparity_px)]
-    downward_trend = float(np.corrcoef(*ranks)[0, 1])
+    ranks = np.stack([np.argsort(np.argsort(values)) for values in (points[:, 1], disparity_px)])
+    downward_trend = float(np.asarray(np.corrcoef(ranks))[0, 1])
     factor = left.shape[1] / _WIDTH
     target = (_WIDTH, max(16, round(left.shape[0] / factor)))
-    views = [cv2.resize(v, target, interpolation=cv2.INTER_AREA if factor > 1 else cv2.INTER_CUBIC) for v in (left, right)]
+    views = [
+        cv2.resize(v, target, interpolation=cv2.INTER_AREA if factor > 1 else cv2.INTER_CUBIC) for v in (left, right)
+    ]
     lowest, highest = np.percentile(disparity_px, [2, 98]) / factor
     return downward_trend + _OUTLINE_WEIGHT * _outline_vote(views[0], views[1], float(lowest), float(highest))
 

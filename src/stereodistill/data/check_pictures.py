@@ -7,7 +7,7 @@ import hashlib
 import cv2
 import numpy as np
 
-from stereodistill.data.findings import Finding
+from stereodistill.data.findings import Finding, Severity
 
 # Grey levels of 255. A lens cap still shows sensor noise, so "blank" is a small spread, measured after blurring.
 _BLANK_SPREAD = 2.0
@@ -34,7 +34,9 @@ class PictureChecks:
         self.num_pairs += 1
         if left.shape != right.shape:
             return False
-        small = [cv2.resize(view, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32) for view in (left, right)]
+        small = [
+            cv2.resize(view, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32) for view in (left, right)
+        ]
         blank = min(float(view.std()) for view in small) < _BLANK_SPREAD
         same = not blank and np.array_equal(left, right)
         if blank:
@@ -63,7 +65,7 @@ class PictureChecks:
         """What was found."""
         findings = []
         if self._blank:
-            severity = "error" if len(self._blank) > _FEW * self.num_pairs else "warning"
+            severity: Severity = "error" if len(self._blank) > _FEW * self.num_pairs else "warning"
             message = f"{len(self._blank)} pairs have a view that is black or of one colour"
             findings.append(_finding("blank_image", severity, message, "remove them", self._blank))
         if self._same_views:
@@ -83,5 +85,5 @@ class PictureChecks:
         return findings
 
 
-def _finding(code: str, severity, message: str, remedy: str, names: list[str]) -> Finding:
+def _finding(code: str, severity: Severity, message: str, remedy: str, names: list[str]) -> Finding:
     return Finding(code=code, severity=severity, message=message, remedy=remedy, pairs=tuple(names))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from stereodistill.data.check_views import ViewGeometry
-from stereodistill.data.findings import Finding
+from stereodistill.data.findings import Finding, Severity
 from stereodistill.data.folder import PairDataset, StereoDataset
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_disparity
@@ -57,7 +59,9 @@ class TruthChecks:
         if len(wrong) * 4 > len(self._errors_px):
             error_px = np.median([self._errors_px[name] for name in wrong])
             message = f"ground truth differs from what the views show by {error_px:.1f} px (median)"
-            remedy = "check that it belongs to the left view and these images, its scale (16-bit PNG: px * 256) and unit"
+            remedy = (
+                "check that it belongs to the left view and these images, its scale (16-bit PNG: px * 256) and unit"
+            )
             findings.append(_finding("truth_disagrees", "error", message, remedy, wrong))
         return findings
 
@@ -71,5 +75,5 @@ class TruthChecks:
             self._errors_px[name] = float(np.median(errors_px))
 
 
-def _finding(code: str, severity, message: str, remedy: str, names) -> Finding:
+def _finding(code: str, severity: Severity, message: str, remedy: str, names: Iterable[str]) -> Finding:
     return Finding(code=code, severity=severity, message=message, remedy=remedy, pairs=tuple(names))

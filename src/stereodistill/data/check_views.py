@@ -103,7 +103,7 @@ def measure_views(left: np.ndarray, right: np.ndarray) -> ViewGeometry:
 
 def _match(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mutual nearest SIFT matches that pass the ratio test: two float arrays (N, 2) of (x, y)."""
-    sift = cv2.SIFT_create(_NUM_FEATURES)
+    sift = cv2.SIFT_create(_NUM_FEATURES)  # type: ignore[attr-defined]
     (keys_l, words_l), (keys_r, words_r) = (sift.detectAndCompute(view, None) for view in (left, right))
     none = np.zeros((0, 2))
     if len(keys_l) < 2 or len(keys_r) < 2:
@@ -124,7 +124,7 @@ def _fit_straight(coordinates: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray
         return np.zeros(3), np.zeros(len(rows), dtype=bool)
     design = np.column_stack([np.ones(len(rows)), coordinates])
     generator = np.random.default_rng(0)
-    draws = np.stack([generator.choice(len(rows), 3, replace=False) for _ in range(_NUM_DRAWS)])
+    draws = generator.integers(0, len(rows), (_NUM_DRAWS, 3))  # a point drawn twice is not well posed either
     well_posed = np.abs(np.linalg.det(design[draws])) > 1e-3
     models = np.vstack([np.linalg.solve(design[draws[well_posed]], rows[draws[well_posed]][..., None])[..., 0],
                         np.zeros(3)])  # fmt: skip

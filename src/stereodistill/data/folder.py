@@ -58,7 +58,7 @@ class PairDataset:
                 f"and {_size(right)} in {files.right}; rectify or resize them together"
             )
         views = [_view(left, files.disparity), _view(right, files.disparity_right)]
-        rig = rig_at(files.calibration, tuple(left.shape[-2:]))
+        rig = rig_at(files.calibration, (left.shape[-2], left.shape[-1]))
         return StereoPair(left=views[0], right=views[1], rig=rig, name=files.name)
 
 

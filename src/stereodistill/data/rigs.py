@@ -69,7 +69,7 @@ def _read(calibration: Calibration, width: int) -> Rig:
 
 
 def _read_by_width(path: Path, width: int) -> Rig:
-    """KITTI recorded on several days, each with its own rectified width: rows `width height day fx cx cy fx*baseline`."""
+    """KITTI's days have a rectified width each: rows `width height day fx cx cy fx*baseline`."""
     rigs: dict[int, Rig] = {}
     baseline_m = 0.0
     rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]

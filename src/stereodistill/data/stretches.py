@@ -59,5 +59,3 @@ def _place(num_scenes: int, num_val: int, seed: int) -> set[int]:
         first = start + int(generator.integers(0, max(1, end - start - length + 1)))
         held_out.update(range(first, min(first + length, end)))
     return held_out
-
-

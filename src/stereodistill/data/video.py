@@ -1,4 +1,4 @@
-"""Side-by-side footage as a dataset: each frame (or image) holds the left view in its left half, the right beside it."""
+"""Side-by-side footage as a dataset: each frame or image holds the left view, and the right one beside it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class SideBySideVideo:
 
     def load(self, index: int) -> StereoPair:
         """Frame `index` as a pair, without ground truth; a frame that cannot be decoded raises `UserError`."""
-        return _pair(self._reader.read(range(self._num_frames)[index]), self._calibration, self.names[index], self._path)
+        return _pair(
+            self._reader.read(range(self._num_frames)[index]), self._calibration, self.names[index], self._path
+        )
 
 
 class _FrameReader:
@@ -113,5 +115,5 @@ def _pair(image: np.ndarray, calibration: Calibration | Rig | None, name: str, p
     left, right = (
         torch.from_numpy(np.ascontiguousarray(half.transpose(2, 0, 1))) for half in split_side_by_side(image)
     )
-    rig = rig_at(calibration, tuple(left.shape[-2:]))
+    rig = rig_at(calibration, (left.shape[-2], left.shape[-1]))
     return StereoPair(left=View.unlabelled(left), right=View.unlabelled(right), rig=rig, name=name)

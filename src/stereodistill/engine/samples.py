@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 
@@ -14,7 +14,7 @@ from stereodistill.errors import UserError
 from stereodistill.ops.geometry import resize_pair
 from stereodistill.rng import rng
 from stereodistill.synth import render
-from stereodistill.types import StereoPair
+from stereodistill.types import StereoPair, uncollate
 
 ENDLESS = 1 << 40
 
@@ -63,14 +63,7 @@ class Worlds:
         return _with_images(self.kept[key], torch.Tensor.float)
 
     def _render(self, kind: str, index: int) -> StereoPair:
-        return first(render(kind, seed=self.seed, indices=[index], size=self.source.size).pair)
-
-
-def first(batch: StereoPair) -> StereoPair:
-    """The first sample of a batch, without its batch dimension."""
-    rig = type(batch.rig)(**{f.name: float(getattr(batch.rig, f.name)[0]) for f in fields(batch.rig)})
-    left, right = (view.map(lambda t: t[0]) for view in (batch.left, batch.right))
-    return replace(batch, left=left, right=right, rig=replace(rig, width=int(rig.width)), name=batch.name[0])
+        return uncollate(render(kind, seed=self.seed, indices=[index], size=self.source.size).pair)[0]
 
 
 class Subset:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from stereodistill.evaluation.metrics import depth_metrics, mean_metrics, stereo
 from stereodistill.evaluation.protocols import Protocol, find_protocol
 from stereodistill.evaluation.sources import PredictionFolder, Source, at_size, load_source
 from stereodistill.ops.geometry import disparity_to_depth
+from stereodistill.progress import Report
+from stereodistill.progress import progress as show_progress
 from stereodistill.types import Rig, StereoPair
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def evaluate(
         rig: replaces the cameras of the data (as in `open_dataset`).
         grey: show grey images to the networks.
         limit: look at the first so many pairs only.
-        progress: show a progress bar on stderr.
+        progress: show on stderr how far it is.
 
     Returns:
         `{"protocol", "num_images", "metrics", "weights", "per_image"}`, ready for JSON.  A metric is the mean over
@@ -69,11 +70,12 @@ def evaluate(
         raise UserError("give exactly one thing to evaluate: weights (--weights) or predictions (--predictions)")
     dataset = _open(data, rig, chosen.limit)
     if predictions is not None:
-        source = PredictionFolder(Path(predictions))
-    elif source is None:
-        source = load_source(weights, device)
-    per_image = _score_all(dataset, chosen, source, rig, progress)
-    return _result(per_image, chosen, source.name)
+        scored: Source = PredictionFolder(Path(predictions))
+    else:
+        scored = source if source is not None else load_source(weights, device)
+    with show_progress("evaluating") if progress else nullcontext() as report:
+        per_image = _score_all(dataset, chosen, scored, rig, report)
+    return _result(per_image, chosen, scored.name)
 
 
 def score_image(protocol: Protocol, pair: StereoPair, disparity_px: np.ndarray, valid: np.ndarray) -> dict[str, float]:
@@ -114,36 +116,25 @@ def _filled_depth(
 
 
 def _score_all(
-    dataset: Any, protocol: Protocol, source: Source, rig: Rig | None, progress: bool
+    dataset: Any, protocol: Protocol, source: Source, rig: Rig | None, report: Report | None
 ) -> list[dict[str, Any]]:
     num_pairs = len(dataset) if protocol.limit is None else min(len(dataset), protocol.limit)
     per_image = []
-    with _bar(num_pairs) if progress else nullcontext(lambda: None) as advance:
-        for index in range(num_pairs):
-            pair = dataset.load(index)
-            pair = pair if rig is None else replace(pair, rig=rig_at(rig, pair.size))
-            if bool(pair.left.valid.any()):
-                scores = score_image(protocol, pair, *source(_as_seen(pair, protocol.grey)))
-                if scores["num_pixels"]:
-                    per_image.append({"name": str(pair.name), **scores})
-            advance()
+    for index in range(num_pairs):
+        pair = dataset.load(index)
+        pair = pair if rig is None else replace(pair, rig=rig_at(rig, pair.size))
+        if bool(pair.left.valid.any()):
+            scores = score_image(protocol, pair, *source(_as_seen(pair, protocol.grey)))
+            if scores["num_pixels"]:
+                per_image.append({"name": str(pair.name), **scores})
+        if report is not None:
+            report(index + 1, num_pairs)
     if not per_image:
         raise UserError(f"none of the {num_pairs} pairs has ground truth that protocol {protocol.full_name} can score")
     if len(per_image) < num_pairs:
         num_left = num_pairs - len(per_image)
         logger.warning("%d of %d pairs have no ground truth to score and were passed over", num_left, num_pairs)
     return per_image
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("evaluating", total=total)
-        yield lambda: bar.advance(task)
 
 
 def _result(per_image: list[dict[str, Any]], protocol: Protocol, name: str) -> dict[str, Any]:

@@ -31,7 +31,10 @@ MEDIAN_PIXELS_PER_IMAGE = 10_000
 class Source(Protocol):
     """Anything that predicts the left view's disparity of a pair."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        ...
 
     def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -51,7 +54,7 @@ def load_source(weights: str | Path | MonoPredictor | StereoPredictor | Teacher,
 
 def _load(weights: str | Path, device: str) -> MonoPredictor | StereoPredictor | Teacher:
     path = Path(weights)
-    if path.is_file() and path.suffix.lower() != ".onnx" or (path / TENSORS).is_file():
+    if (path.is_file() and path.suffix.lower() != ".onnx") or (path / TENSORS).is_file():
         return from_pretrained(weights, device)
     if str(weights) == "sgbm" or path.exists() or str(weights) in NEEDS_WEIGHTS:
         return load_teacher(weights, device)

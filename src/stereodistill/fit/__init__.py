@@ -15,10 +15,10 @@ from stereodistill.fit.finetune import finetune_teacher
 from stereodistill.fit.judge import judge, typical_rig, validation
 from stereodistill.fit.page import fit_page
 from stereodistill.fit.plan import FitPlan, make_plan, training_recipe
+from stereodistill.fit.show import say, shown
 from stereodistill.io.files import write_bytes
 from stereodistill.label import label
 from stereodistill.predict import load_teacher
-from stereodistill.progress import bar, say
 from stereodistill.types import Rig
 
 __all__ = ["fit"]
@@ -74,7 +74,7 @@ def fit(
     train_set, val_set = (
         LabelledDataset(out / "labels", dataset, names=names) for names in (plan.train_names, plan.val_names)
     )
-    with bar("training the student", recipe.loop.steps or 0, progress) as update:
+    with shown("training the student", progress) as report:
         train(
             recipe,
             out,
@@ -82,7 +82,7 @@ def fit(
             device=device,
             samples=train_set,
             validate=validation(val_set, plan.size),
-            on_step=lambda step, _, loss: update(step, f"loss {loss:.3f}"),
+            on_step=lambda step, total, loss: report(step, total, f"loss {loss:.3f}"),
             header={"rig": typical_rig(dataset), "teacher_hash": matcher.hash},
         )
     return _finish(out, dataset, plan, matcher, start_s, device, progress)

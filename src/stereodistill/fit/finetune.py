@@ -10,9 +10,9 @@ from stereodistill.engine.samples import Subset
 from stereodistill.engine.train import train
 from stereodistill.errors import UserError
 from stereodistill.fit.plan import FitPlan
+from stereodistill.fit.show import shown
 from stereodistill.predict import load_teacher
 from stereodistill.predict.stereo import StereoPredictor
-from stereodistill.progress import bar
 
 
 def finetune_teacher(
@@ -30,12 +30,12 @@ def finetune_teacher(
     recipe = recipe.model_copy(
         update={"model": recipe.model.model_copy(update={"options": matcher.model.options})}
     )
-    with bar("fine-tuning the teacher", recipe.loop.steps or 0, progress) as update:
+    with shown("fine-tuning the teacher", progress) as report:
         return train(
             recipe,
             out,
             resume=resume,
             device=device,
             samples=Subset(dataset, plan.train_names),
-            on_step=lambda step, _, loss: update(step, f"loss {loss:.3f}"),
+            on_step=lambda step, total, loss: report(step, total, f"loss {loss:.3f}"),
         )

@@ -32,14 +32,19 @@ def build(name: str, **options: Any) -> nn.Module:
     known = list(inspect.signature(cls).parameters)
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise UserError(f"network {name!r} has no option {unknown[0]!r}: known options are {', '.join(known) or '(none)'}")
+        raise UserError(
+            f"network {name!r} has no option {unknown[0]!r}: known options are {', '.join(known) or '(none)'}"
+        )
     try:
         return cls(**options)
-    except TypeError as error:
-        raise UserError(f"network {name!r}: an option has a value of the wrong type: {error}") from error
+    except UserError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"network {name!r} cannot be built with options {options}: {reason}") from error
 
 
-def model_class(name: str) -> type[nn.Module]:
+def model_class(name: str) -> type[Any]:
     """The class behind a registry name, imported now; raises UserError for an unknown name."""
     if name not in _CLASSES:
         raise UserError(f"unknown network {name!r}: expected one of {', '.join(_CLASSES)}")

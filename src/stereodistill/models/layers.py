@@ -95,7 +95,8 @@ def for_inference(model: M) -> M:
     for layers in model.modules():
         if isinstance(layers, nn.Sequential):
             _fold_batch_norms(layers)
-    return model.requires_grad_(False).to(memory_format=torch.channels_last)
+    model.requires_grad_(False)
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _fold_batch_norms(layers: nn.Sequential) -> None:

@@ -42,9 +42,13 @@ class LiteMono(nn.Module):
         super().__init__()
         if (len(channels), len(decoder_channels), len(num_blocks)) != (5, 4, 4):
             raise UserError("lite_mono: expected 5 channels, 4 decoder_channels and 4 num_blocks")
-        self.options = dict(
-            channels=list(channels), decoder_channels=list(decoder_channels), num_blocks=list(num_blocks)
-        )
+        if min(*channels, *decoder_channels) < 1 or min(num_blocks) < 0:
+            raise UserError("lite_mono: channels must be positive and num_blocks not negative")
+        self.options = {
+            "channels": list(channels),
+            "decoder_channels": list(decoder_channels),
+            "num_blocks": list(num_blocks),
+        }
         self.encoder = Encoder(channels, num_blocks)
         self.decoder = Decoder(channels, decoder_channels)
         self.heads = nn.ModuleList(
@@ -68,7 +72,9 @@ class Encoder(nn.Module):
         self.stem = conv(3, channels[0], stride=2)
         blocks = (Residual, Residual, WideResidual, WideResidual)
         self.stages = nn.ModuleList(
-            nn.Sequential(conv(channels[i], channels[i + 1], stride=2), *(blocks[i](channels[i + 1]) for _ in range(num)))
+            nn.Sequential(
+                conv(channels[i], channels[i + 1], stride=2), *(blocks[i](channels[i + 1]) for _ in range(num))
+            )
             for i, num in enumerate(num_blocks)
         )
         self.context = StripContext(channels[-1])

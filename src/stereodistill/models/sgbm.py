@@ -44,13 +44,13 @@ class SGBM:
             raise UserError(f"sgbm: max_disparity_px must be positive, got {max_disparity_px}")
         self.max_disparity_px, self.block_size, self.tolerance_px = max_disparity_px, block_size, tolerance_px
         self.uniqueness, self.speckle_px = uniqueness, speckle_px
-        self.options = dict(
-            max_disparity_px=max_disparity_px,
-            block_size=block_size,
-            tolerance_px=tolerance_px,
-            uniqueness=uniqueness,
-            speckle_px=speckle_px,
-        )
+        self.options = {
+            "max_disparity_px": max_disparity_px,
+            "block_size": block_size,
+            "tolerance_px": tolerance_px,
+            "uniqueness": uniqueness,
+            "speckle_px": speckle_px,
+        }
 
     def match(self, left: np.ndarray, right: np.ndarray, fill: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Disparity of the left view (H, W) float32, 0 where unknown, and its mask `valid` (H, W) bool.
@@ -78,7 +78,8 @@ class SGBM:
         mirrored = self._match_one_way(right_8[:, ::-1], left_8[:, ::-1], num_disparities)
         of_left = self._checked(from_left, mirrored[:, ::-1])
         of_right = self._checked(mirrored, from_left[:, ::-1])
-        return of_left, tuple(np.ascontiguousarray(part[:, ::-1]) for part in of_right)
+        disparity, disagreement, valid = (np.ascontiguousarray(part[:, ::-1]) for part in of_right)
+        return of_left, (disparity, disagreement, valid)
 
     def _checked(self, ours: np.ndarray, theirs: np.ndarray) -> Checked:
         disagreement = _disagreement(ours, theirs)
@@ -97,7 +98,7 @@ class SGBM:
     def _match_one_way(self, left: np.ndarray, right: np.ndarray, num_disparities: int) -> np.ndarray:
         """Disparity (H, W) float32 of the first view; 0 where nothing was found inside the other image."""
         area = self.block_size**2
-        matcher = cv2.StereoSGBM_create(
+        matcher = cv2.StereoSGBM.create(
             minDisparity=0,
             numDisparities=num_disparities,
             blockSize=self.block_size,

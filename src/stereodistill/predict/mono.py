@@ -27,7 +27,7 @@ class MonoPredictor:
 
     def __init__(self, model: nn.Module, header: WeightsHeader, device: torch.device | str = "cpu"):
         self.model, self.header, self.device = for_inference(model).to(device), header, torch.device(device)
-        self.training_rig = Rig(**header.rig) if header.rig else None
+        self.training_rig = header.training_rig()
 
     def predict(
         self, photo: Photo, *, rig: Rig | None = None, focal_px: float | None = None, width: int | None = None
@@ -43,16 +43,17 @@ class MonoPredictor:
         disparity only, unless a full `rig` is given (then the disparities are read as those of that rig).
         """
         image = to_image(photo)
+        camera = _focal_in_widths(image.shape[-1], rig, focal_px, width)
         size = (image.shape[-2], image.shape[-1])
         resized = resize_image(image[None].to(self.device), self.header.input_size or size)
         with torch.inference_mode():
             disparity = self.model(resized.contiguous(memory_format=torch.channels_last)).disparities[0]
         disparity_px = resize_disparity(disparity.float(), size)[0, 0].cpu().numpy()
-        camera = _focal_in_widths(size[1], rig, focal_px, width)
+        found = self._rig_for(size[1], camera, rig)
         return DepthMap(
             disparity_px=disparity_px,
-            rig=self._rig_for(size[1], camera, rig),
-            calibrated=camera is not None,
+            rig=found,
+            calibrated=camera is not None and found.is_metric,
             image=to_array(image),
         )
 

@@ -20,7 +20,12 @@ class StereoPredictor:
     """A trained stereo network with its header: predicts, and teaches (`name`, `hash`, `match`, `match_right`)."""
 
     def __init__(
-        self, model: nn.Module, header: WeightsHeader, device: torch.device | str = "cpu", name: str = "", hash: str = ""
+        self,
+        model: nn.Module,
+        header: WeightsHeader,
+        device: torch.device | str = "cpu",
+        name: str = "",
+        hash: str = "",
     ):
         self.model, self.header, self.device = for_inference(model).to(device), header, torch.device(device)
         self.name, self.hash = name or header.architecture, hash

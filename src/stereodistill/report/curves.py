@@ -74,12 +74,12 @@ def read_log(path: str | Path, x_key: str = "step") -> dict[str, Curve]:
 
 def chart_svg(chart: Chart) -> str:
     """The chart as an `<svg>` element without any reference to the outside; colours are the page's CSS classes."""
-    drawn = [(index, *_thin(curve)) for index, curve in enumerate(chart.curves)]
-    drawn = [entry for entry in drawn if entry[1].size]
+    drawn = {index: _thin(curve) for index, curve in enumerate(chart.curves)}
+    drawn = {index: points for index, points in drawn.items() if points[0].size}
     if not drawn:
         return '<p class="empty">no values yet</p>'
-    steps = np.concatenate([entry[1] for entry in drawn])
-    values = np.concatenate([np.concatenate(entry[2:]) for entry in drawn])
+    steps = np.concatenate([points[0] for points in drawn.values()])
+    values = np.concatenate([values for points in drawn.values() for values in points[1:]])
     log_y = bool(values.min() > 0) and (
         chart.log_y if chart.log_y is not None else values.max() / values.min() > AUTO_LOG_RATIO
     )
@@ -88,8 +88,9 @@ def chart_svg(chart: Chart) -> str:
     x_axis = _Axis(first, last, LEFT, WIDTH - RIGHT, log=False)
     y_axis = _Axis(values.min(), values.max(), HEIGHT - BOTTOM, TOP, log=log_y)
     parts = [*_grid(x_axis, y_axis, chart, log_y)]
-    for index, at, mean, low, high in drawn:
-        parts += _curve(x_axis.place(at), *(y_axis.place(v) for v in (mean, low, high)), index % NUM_COLORS + 1)
+    for index, (at, mean, low, high) in drawn.items():
+        places = y_axis.place(mean), y_axis.place(low), y_axis.place(high)
+        parts += _curve(x_axis.place(at), *places, index % NUM_COLORS + 1)
     label = escape(f"{chart.title}: {', '.join(summary(curve) for curve in chart.curves)}", quote=True)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 

@@ -47,6 +47,7 @@ def gallery_row(
     *,
     maps: dict[str, np.ndarray],
     truth_px: np.ndarray | None = None,
+    truth_title: str = "truth",
     errors_of: Sequence[str] | None = None,
     caption: str = "",
 ) -> GalleryRow:
@@ -55,7 +56,7 @@ def gallery_row(
     Args:
         image: (H, W, 3), float in [0, 1] or uint8.
         maps: disparity (H, W) by title, in pixels of the image's width; 0 or NaN = invalid.
-        truth_px: (H, W), 0 or NaN = unknown.
+        truth_px: (H, W), 0 or NaN = unknown; what else takes the truth's place (a teacher) is told by `truth_title`.
         errors_of: titles of the maps whose error is drawn (default: all).  Without truth there is none.
 
     All maps of the row share one colour range, so the same colour is the same disparity.
@@ -69,10 +70,11 @@ def gallery_row(
         alt = f"{title}: disparity of {name}, {low_px:.0f} to {high_px:.0f} px from dark to bright"
         panels.append(Panel(title, colorize(disparity, low_px, high_px), alt))
     if truth_px is not None:
-        panels.append(Panel("truth", colorize(truth_px, low_px, high_px), f"ground-truth disparity of {name}"))
+        what = "ground-truth" if truth_title == "truth" else truth_title
+        panels.append(Panel(truth_title, colorize(truth_px, low_px, high_px), f"{what} disparity of {name}"))
         for title in maps if errors_of is None else errors_of:
             share = _wrong_share(maps[title], truth_px)
-            alt = f"error of {title} in {name}: {share:.0f} % of the pixels with truth are wrong (red)"
+            alt = f"error of {title} in {name}: {share:.0f} % of the pixels with {truth_title} are wrong (red)"
             panels.append(Panel(f"error of {title}", error_map(maps[title], truth_px), alt))
     return GalleryRow(name, tuple(panels), caption or f"disparity {low_px:.0f} to {high_px:.0f} px, dark to bright")
 

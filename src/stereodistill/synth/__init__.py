@@ -47,6 +47,4 @@ def render(
     if min(size) < 32:
         raise UserError(f"size {size[0]} x {size[1]} is too small for a procedural world: give at least 32 x 32")
     world = importlib.import_module(KINDS[kind])
-    return world.render(
-        seed=seed, indices=list(indices), size=tuple(size), device=device, config=config, photos=photos
-    )
+    return world.render(seed=seed, indices=list(indices), size=tuple(size), device=device, config=config, photos=photos)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stereodistill.errors import UserError
-from stereodistill.types import Rig, StereoPair
+from stereodistill.types import StereoPair, uncollate
 
 
 class SynthDataset:
@@ -43,12 +43,4 @@ class SynthDataset:
         rendered = render(
             self.kind, seed=self.seed, indices=[index], size=self.size, config=self.config, photos=self.photos
         )
-        pair = rendered.pair
-        rig = Rig(
-            focal_px=float(pair.rig.focal_px),
-            baseline_m=float(pair.rig.baseline_m),
-            width=int(pair.rig.width),
-            doffs_px=float(pair.rig.doffs_px),
-        )
-        left, right = (view.map(lambda t: t[0]) for view in (pair.left, pair.right))
-        return replace(pair, left=left, right=right, rig=rig, name=self.names[index])
+        return replace(uncollate(rendered.pair)[0], name=self.names[index])

@@ -8,7 +8,7 @@ import numpy as np
 
 from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, NUM_TEXTURES, TILED, Finish
 
-Color = tuple[float, float, float]
+Color = tuple[float, ...]
 
 
 def hsv(h: float, s: float, v: float) -> Color:

@@ -59,13 +59,17 @@ def render(
 
 
 def _visible(view: tuple[Tensor, Tensor, Tensor], other: tuple[Tensor, Tensor, Tensor], sign: int) -> Tensor:
-    """Is the same layer seen at the matching place of the other view?  Exact to half a pixel at outlines."""
+    """Does the pixel nearest to the matching place of the other view show the same layer?
+
+    Or one that meets it there, as ground and wall do: no more than half a pixel apart in disparity.
+    """
     _, disparity, layer = view
     width = disparity.shape[-1]
     x = torch.arange(width, device=disparity.device) + sign * disparity[:, 0]
     inside = (x >= 0) & (x <= width - 1)
-    seen = other[2].gather(2, x.round().clamp_(0, width - 1).long())
-    return (inside & (seen == layer))[:, None]
+    match = x.round_().clamp_(0, width - 1).long()
+    meets = (other[1][:, 0].gather(2, match) - disparity[:, 0]).abs() < 0.5
+    return (inside & ((other[2].gather(2, match) == layer) | meets))[:, None]
 
 
 class _World:
@@ -127,8 +131,8 @@ class _World:
         for sample, haze in enumerate(self.haze):
             if haze[0] > 0:
                 clear = torch.exp(-haze[0] / disparity[sample])
-                for channel in range(3):
-                    image[sample, channel] = torch.lerp(torch.full_like(clear, haze[channel + 1]), image[sample, channel], clear)
+                air = torch.tensor(haze[1:], dtype=image.dtype, device=image.device)[:, None]
+                image[sample] = torch.lerp(air, image[sample], clear)
 
     def _blend(self, image: Tensor, winners: Winners, x: Tensor, y: Tensor, *, right: bool) -> None:
         """Repaint the few pixels in which the front layer covers only a part, or lets light through."""

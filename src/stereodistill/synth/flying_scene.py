@@ -81,7 +81,7 @@ class Scene:
 def draw_scene(seed: int, index: int, size: tuple[int, int], config: FlyingConfig, bank: TextureBank) -> Scene:
     """The scene of sample `index`: a function of its arguments alone."""
     g = rng(seed, 0, index, _PURPOSE)
-    height, width = size
+    width = size[1]
     low, high = config.max_disparity_px
     high = max(min(high, 0.4 * width), 4.0)
     nearest = float(np.exp(g.uniform(np.log(min(low, high)), np.log(high))))

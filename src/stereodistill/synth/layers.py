@@ -137,9 +137,7 @@ def _touching(layers: Layers, tile_x: Tensor, tile_y: Tensor, *, right: bool) ->
         # In the right view rows are sheared by the disparity's slope, and stretched by up to 1 / (1 - slope).
         slack_px = slack_px * 2.5
         half_width = half_width + slack_px
-    reaches, fills = layers.shapes.box_relation(
-        (start + end) / 2, down, half_width, half_height, layers.num_layers
-    )
+    reaches, fills = layers.shapes.box_relation((start + end) / 2, down, half_width, half_height, layers.num_layers)
     reaches &= layers.used.view(-1, 1, layers.num_layers)
     fills &= (layers.used & layers.opaque).view(-1, 1, layers.num_layers)
     curtain_px = ((torch.minimum(start_px, end_px) - slack_px) * fills).amax(2, keepdim=True)

@@ -49,18 +49,23 @@ def noise_bank(device: str) -> Tensor:
     return torch.cat(levels, dim=2).to(device)
 
 
-def sample_noise(u: Tensor, v: Tensor, footprint: Tensor, period_m: Tensor | float) -> Tensor:
-    """(4, P) noise at surface coordinates, filtered to the pixel; the bank repeats every `period_m` metres."""
+def sample_noise(u: Tensor, v: Tensor, footprint: Tensor, period_m: Tensor | float, blend: bool = True) -> Tensor:
+    """(4, P) noise at surface coordinates, filtered to the pixel; the bank repeats every `period_m` metres.
+
+    `blend`: between the two nearest mip levels (twice the cost), else the nearest one.
+    """
     bank = noise_bank(str(u.device))
     level = torch.log2((footprint * (BANK_SIZE / period_m)).clamp_min(1e-6)).clamp(0, NUM_LEVELS - 1.001)
-    base = level.floor()
+    base = level.floor() if blend else level.round()
     share = level - base
     u, v = u / period_m, v / period_m
     u, v = u - u.floor(), v - v.floor()
-    first = _sample_level(bank, u, v, base)
-    second = _sample_level(bank, u, v, base + 1)
     # A tile of few texels would show as a regular pattern: let it fade.
     keep = (2 - footprint * (12 / period_m)).clamp(0, 1)
+    first = _sample_level(bank, u, v, base)
+    if not blend:
+        return first * keep
+    second = _sample_level(bank, u, v, base + 1)
     return (first + (second - first) * share) * keep
 
 
@@ -89,7 +94,7 @@ def band(position: Tensor, low: Tensor | float, high: Tensor | float, step: Tens
 
 def noise_color(look: Tensor, surface: Surface) -> Tensor:
     """(3, P) two colours mixed by noise; `look` (24, P) = solid columns from `scene.LOOK` on."""
-    noise = sample_noise(surface.u + look[11], surface.v + look[12], surface.footprint, look[10])
+    noise = sample_noise(surface.u + look[11], surface.v + look[12], surface.footprint, look[10], blend=False)
     mix = (0.5 + 0.25 * (noise * look[6:10]).sum(0)).clamp(0, 1)
     return look[0:3] + (look[3:6] - look[0:3]) * mix
 

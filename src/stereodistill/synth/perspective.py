@@ -23,14 +23,19 @@ NEAREST_SHARE = 0.002
 
 
 def render_scenes(
-    scenes: Sequence[Scene], names: Sequence[str], size: tuple[int, int], bank: TextureBank
+    scenes: Sequence[Scene],
+    names: Sequence[str],
+    size: tuple[int, int],
+    bank: TextureBank,
+    *,
+    together: bool | None = None,
 ) -> SynthBatch:
     """Clean pictures (no sensor effects) of the scenes, (B, 3, H, W).
 
-    On a CPU the scenes are rendered one by one (small windows fit its cache), elsewhere as one batch.
+    One by one on a CPU (small windows fit its cache), elsewhere as one batch, unless `together` says otherwise.
     """
-    device = bank.texels.device
-    groups = [[scene] for scene in scenes] if device.type == "cpu" else [list(scenes)]
+    together = bank.texels.device.type != "cpu" if together is None else together
+    groups = [list(scenes)] if together else [[scene] for scene in scenes]
     parts = [_render(stack(group, size), size, bank) for group in groups]
     tensors = [torch.cat(part) for part in zip(*[p[:-1] for p in parts], strict=True)]
     focal, baseline = (torch.cat([p[-1][i] for p in parts]) for i in (0, 1))

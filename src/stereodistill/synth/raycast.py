@@ -173,13 +173,14 @@ def _keep(t: Tensor, hit: Tensor) -> Tensor:
 
 
 def _box(d, o, cut_a, cut_b) -> Tensor:
-    near = far = None
+    lows, highs = [], []
     for component, origin in zip(d, o, strict=True):
         inverse = component.reciprocal()
         middle, reach = inverse * -origin, inverse.abs()
-        low, high = middle - reach, middle + reach
-        near = low if near is None else torch.maximum(near, low)
-        far = high if far is None else torch.minimum(far, high)
+        lows.append(middle - reach)
+        highs.append(middle + reach)
+    near = torch.maximum(torch.maximum(lows[0], lows[1]), lows[2])
+    far = torch.minimum(torch.minimum(highs[0], highs[1]), highs[2])
     return _keep(near, near <= far)
 
 

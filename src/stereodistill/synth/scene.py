@@ -26,16 +26,16 @@ ABSENT = np.array([0.0, -1e5, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0] + [0.0] * (NUM_COLUM
 class Finish:
     """How a surface looks; colours are RGB in [0, 1], lengths metres."""
 
-    a: tuple[float, float, float]
-    b: tuple[float, float, float]
-    weights: tuple[float, float, float, float] = (1.0, 0.3, 0.0, 0.0)
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    weights: tuple[float, ...] = (1.0, 0.3, 0.0, 0.0)
     period_m: float = 4.0
     gloss: float = 0.0
     glow: float = 0.0
     pattern: int = PLAIN
     numbers: tuple[float, ...] = ()
 
-    def row(self, offset: tuple[float, float]) -> list[float]:
+    def row(self, offset: Sequence[float]) -> list[float]:
         """The 24 appearance columns."""
         numbers = [*self.numbers] + [1.0] * (8 - len(self.numbers))
         head = [*self.a, *self.b, *self.weights, self.period_m, *offset, self.gloss, self.glow, float(self.pattern)]
@@ -46,21 +46,21 @@ class Finish:
 class Light:
     """Sun, sky, air and lamp of one scene; colours may exceed 1 (they multiply albedo)."""
 
-    sun_direction: tuple[float, float, float]
-    sun: tuple[float, float, float]
-    ambient: tuple[float, float, float]
-    haze: tuple[float, float, float]
+    sun_direction: tuple[float, ...]
+    sun: tuple[float, ...]
+    ambient: tuple[float, ...]
+    haze: tuple[float, ...]
     haze_per_m: float
-    zenith: tuple[float, float, float]
-    horizon: tuple[float, float, float]
-    cloud: tuple[float, float, float, float]
+    zenith: tuple[float, ...]
+    horizon: tuple[float, ...]
+    cloud: tuple[float, ...]
     """Amount 0..1, scale, offsets."""
     far_m: float
     exposure: float
     shadow: float
     """How dark the ground is in shadow of the sun, 0..1."""
-    lamp_position: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    lamp: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    lamp_position: tuple[float, ...] = (0.0, 0.0, 0.0)
+    lamp: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def row(self) -> list[float]:
         """All numbers in field order (33)."""
@@ -99,8 +99,8 @@ class Scene:
 
     generator: np.random.Generator
     solids: dict[Kind, list[list[float]]] = field(default_factory=dict)
-    position: tuple[float, float, float] = (0.0, 1.5, 0.0)
-    angles: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    position: tuple[float, ...] = (0.0, 1.5, 0.0)
+    angles: tuple[float, ...] = (0.0, 0.0, 0.0)
     """Yaw, pitch (down positive), roll; radians."""
     focal_width: float = 1.0
     """Focal length as a share of the image width."""
@@ -111,10 +111,10 @@ class Scene:
     """Share of the image width; the baseline is shortened if the nearest surface would exceed it."""
     gloss: float = 1.0
     """Factor on the gloss of every finish."""
-    textures: np.ndarray | None = None
+    textures: np.ndarray = field(init=False)
     """(NUM_PARAMS, NUM_TEXTURES) columns for `textures.sample_texture`."""
-    light: Light | None = None
-    ground: Ground | None = None
+    light: Light = field(init=False)
+    ground: Ground = field(init=False)
 
     def add(
         self,

@@ -31,7 +31,7 @@ class SensorConfig(Config):
     noise: float = 0.012
     """Mean of the (exponentially distributed) noise level, in units of white."""
     blur_px: float = 0.55
-    """Largest standard deviation of defocus; a tenth of the samples is smeared 3 times as far along one axis (motion)."""
+    """Largest standard deviation of defocus; a tenth of the samples is smeared 3 times as far along x or y."""
     vignetting: float = 0.3
     """Largest darkening of the corners."""
     grey_share: float = 0.15
@@ -50,7 +50,8 @@ def apply_sensor(
     draws = [_draw(rng(seed, 0, index, _PURPOSE), config) for index in indices]
     table = {k: torch.from_numpy(np.stack([d[k] for d in draws])).to(left.device) for k in draws[0]}
     if config.auto_exposure:
-        table["gain"] *= _metered_gain(left).pow(config.auto_exposure).view(-1, 1, 1)
+        gain = torch.stack([_metered_gain(image) for image in left])
+        table["gain"] *= gain.pow(config.auto_exposure).view(-1, 1, 1)
     keys = hash_uint32(seed, torch.tensor([int(i) for i in indices]))
     # On a CPU one sample at a time: its planes stay in the cache.
     step = 1 if left.device.type == "cpu" else len(indices)
@@ -66,8 +67,8 @@ def apply_sensor(
 
 
 def _metered_gain(image: Tensor) -> Tensor:
-    """(B,) gain to a medium mean, but less where that would burn out the brighter part."""
-    mean, std = image.mean((1, 2, 3)).clamp(min=0.05), image.std((1, 2, 3))
+    """Gain to a medium mean, but less where that would burn out the brighter part; of one image, for exact repeats."""
+    mean, std = image.mean().clamp(min=0.05), image.std()
     return torch.minimum(0.42 / mean, 0.95 / (mean + 1.5 * std))
 
 
@@ -103,7 +104,7 @@ def _blur_kernels(g: np.random.Generator, blur_px: float) -> np.ndarray:
 
 def _expose(image: Tensor, p: dict[str, Tensor], keys: Tensor, config: SensorConfig) -> Tensor:
     """One view of some samples, (B, 3, H, W)."""
-    num, channels, height, width = image.shape
+    channels, height, width = image.shape[1:]
     image = _blur(image, p["kernel"]) if config.blur_px else image.clone()
     image *= p["gain"][:, :, None, None]
     if config.vignetting:

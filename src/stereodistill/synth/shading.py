@@ -147,18 +147,19 @@ class Shader:
         )
         appearance = solids[LOOK:]
         color = materials.noise_color(appearance, surface)
-        size = torch.rsqrt(dot(pixels.direction, pixels.direction))
-        view = [d * size for d in pixels.direction]
-        across = dot(view, surface.normal)
-        mirrored = [view[i] - 2 * across * surface.normal[i] for i in range(3)]
-        sky = surroundings(mirrored, pixels.light)
-        color = self.patterned(color, appearance, surface, sky, pixels.sample)
+        mirrors = (appearance[13] > 0) | (appearance[15] == FACADE)
+        mirrors = mirrors.nonzero()[:, 0]
+        normal, light = [n[mirrors] for n in surface.normal], per_point(pixels.light, mirrors)
+        across, mirrored = reflected([d[mirrors] for d in pixels.direction], normal)
+        sky = surroundings(mirrored, light)
+        seen = torch.zeros_like(color).index_copy_(1, mirrors, sky)
+        color = self.patterned(color, appearance, surface, seen, pixels.sample)
         color = color * self.incoming(surface.normal, pixels, self.lit(surface.normal, pixels))
-        gloss, glow = appearance[13], appearance[14]
+        gloss = appearance[13, mirrors]
         fresnel = gloss * (0.16 + 0.84 * (1 + across).clamp(0, 1) ** 3)
-        highlight = dot(mirrored, pixels.light[0:3]).clamp(0, 1) ** 60 * gloss * pixels.light[3:6]
-        color = color + (sky - color) * fresnel + highlight * 0.8
-        return color + appearance[0:3] * glow
+        highlight = dot(mirrored, light[0:3]).clamp(0, 1) ** 60 * gloss * light[3:6]
+        color.index_add_(1, mirrors, (sky - color[:, mirrors]) * fresnel + highlight * 0.8)
+        return color + appearance[0:3] * appearance[14]
 
     def lit(self, normal: Vector, pixels: Pixels) -> Tensor:
         """(P,) share of light that reaches upward faces near the ground (pavements); 1 elsewhere."""
@@ -208,6 +209,19 @@ class Shader:
         return total
 
 
+def per_point(light: Tensor, index: Tensor) -> Tensor:
+    """The light (33, P or 1) of the listed pixels."""
+    return light if light.shape[1] == 1 else light[:, index]
+
+
+def reflected(direction, normal) -> tuple[Tensor, list[Tensor]]:
+    """Cosine between viewing ray and normal (negative), and the unit direction of the mirrored ray."""
+    size = torch.rsqrt(dot(direction, direction))
+    view = [d * size for d in direction]
+    across = dot(view, normal)
+    return across, [view[i] - 2 * across * normal[i] for i in range(3)]
+
+
 def gradient(direction, light: Tensor) -> Tensor:
     """(3, P) cloudless sky in a direction (unit vector)."""
     height = direction[1].clamp(0, 1) ** 0.6
@@ -234,7 +248,7 @@ def ground_color(columns: Tensor, surface: Surface) -> Tensor:
     on_cross = (off_cross + 0.5).clamp(0, 1)
     on_road = torch.maximum(materials.band(across, -half, half, surface.step_u), on_cross)
     fine = materials.sample_noise(surface.u, surface.v, surface.footprint, road[10])
-    coarse = materials.sample_noise(surface.u + 11, surface.v + 5, surface.footprint, 23.7)
+    coarse = materials.sample_noise(surface.u + 11, surface.v + 5, surface.footprint, 23.7, blend=False)
     mixes = []
     for look in (road, beside):
         share = (0.5 + 0.25 * (fine * look[6:10]).sum(0) + 0.1 * coarse[0] + 0.05 * coarse[2]).clamp(0, 1)

@@ -28,7 +28,7 @@ ROUND = frozenset((int(Kind.ELLIPSOID), int(Kind.LEAFY)))
 
 @dataclass(frozen=True)
 class ShadowMap:
-    """`dark` (B, 1, h, w) in 0..1 on the ground as seen by a virtual camera; `project` (B, 3, 4) world to its pixels."""
+    """`dark` (B, 1, h, w) in 0..1 on the ground, seen by a virtual camera; `project` (B, 3, 4) world to its pixels."""
 
     dark: Tensor
     project: Tensor
@@ -81,7 +81,7 @@ def shadow_map(
 def _darkness(kinds, solids: np.ndarray, camera: Camera, sun: np.ndarray, depth: Tensor, grid) -> Tensor:
     """(B, h, w) shadow of all solids on the ground points at `depth`."""
     dark = torch.zeros_like(depth)
-    size, alone = tuple(depth.shape[-2:]), depth.shape[0] == 1
+    size, alone = (depth.shape[1], depth.shape[2]), depth.shape[0] == 1
     half = solids[..., 3:6]
     rays = local_rays(solids, camera)
     toward = (local_rays(solids, Camera(**{**camera.__dict__, "position": camera.position + sun})) - rays)[..., 3]
@@ -104,8 +104,8 @@ def _darkness(kinds, solids: np.ndarray, camera: Camera, sun: np.ndarray, depth:
                 continue
             window = (slice(None), slice(top, bottom), slice(left, right))
             n, t = _ray(numbers[:, k], alone, depth), depth[window]
-            point = [n[4 * i + 3] + t * (n[4 * i] * grid[0][left:right] + (n[4 * i + 1] * grid[1][top:bottom] + n[4 * i + 2]))
-                     for i in range(3)]  # fmt: skip
+            x, y = grid[0][left:right], grid[1][top:bottom]
+            point = [n[4 * i + 3] + t * (n[4 * i] * x + (n[4 * i + 1] * y + n[4 * i + 2])) for i in range(3)]
             dark[window] = torch.maximum(dark[window], shade(int(kinds[k]), point, n[12:15], n[15:19]))
     return dark
 
@@ -126,14 +126,14 @@ def _sun_shadow(kind: int, point, toward, extent) -> Tensor:
         inside = b * b - a * (point[0] * point[0] + point[1] * point[1] + point[2] * point[2] - 1)
         path = 2 * inside.clamp_min(0).sqrt() / a
         return (path / (SOFTNESS_M * (3 if kind == Kind.LEAFY else 1))).clamp(0, 1)
-    near, far = None, None
+    near = torch.zeros_like(point[0])
+    far = torch.full_like(near, torch.inf)
     for p, s in zip(point, toward, strict=True):
         inverse = 1 / (s + 1e-9)
         reach = abs(inverse)
         middle = p * -inverse
         low, high = middle - reach, middle + reach
-        near = low.clamp_min(0) if near is None else torch.maximum(near, low)
-        far = high if far is None else torch.minimum(far, high)
+        near, far = torch.maximum(near, low), torch.minimum(far, high)
     return ((far - near) / SOFTNESS_M).clamp(0, 1)
 
 

@@ -95,6 +95,7 @@ def clear_of_camera(scene: Scene, x: float, z: float, reach_m: float) -> bool:
 def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, gloss: float) -> None:
     """Vehicles in their lanes and people on the road."""
     ground = scene.ground
+    taken: list[tuple[float, float]] = []
     lane = 2 * ground.road_half_m / ground.lanes
     for number in range(ground.lanes):
         x = ground.road_center_m - ground.road_half_m + lane * (number + 0.5)
@@ -102,6 +103,7 @@ def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, glos
         while z < 90:
             if g.random() < 0.35 * config.objects and clear_of_camera(scene, x, z, 5.0):
                 turn = g.normal(0, 0.05) + (np.pi if x < ground.road_center_m else 0.0)
+                taken.append((x, z))
                 shifted = x + g.normal(0, 0.25)
                 if g.random() < 0.15:
                     street_objects.truck(scene, g, shifted, z + 3, turn, gloss)
@@ -111,7 +113,8 @@ def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, glos
             z += g.uniform(8, 30)
     for _ in range(g.poisson(0.5 * config.objects)):
         x, z = ground.road_center_m + g.uniform(-1, 1) * ground.road_half_m, g.uniform(4, 25)
-        if clear_of_camera(scene, x, z, 3.0):
+        free = all(abs(x - other_x) > 1.6 or abs(z - other_z) > 5 for other_x, other_z in taken)
+        if free and clear_of_camera(scene, x, z, 3.0):
             street_objects.pedestrian(scene, g, x, z)
 
 

@@ -43,8 +43,13 @@ def car(scene: Scene, g: np.random.Generator, x: float, z: float, turn: float, g
             if fine:
                 hub = finishes.metal(g, (0.6, 0.6, 0.62), 0.4)
                 part(Kind.ELLIPSOID, side * (width / 2 + 0.03), 0.31, end * length, (0.06, 0.19, 0.19), hub)
-    if not fine:
-        return
+    if fine:
+        car_details(part, g, paint, (length, width, belt), reach)
+
+
+def car_details(part, g: np.random.Generator, paint: Finish, size: tuple[float, float, float], reach: float) -> None:
+    """Lamps, mirrors, bumpers, plates; `part` places in the car's axes, `size` = length, width, height of the belt."""
+    length, width, belt = size
     for side in (-1, 1):
         red = Finish(a=(0.6, 0.02, 0.02), b=(0.8, 0.1, 0.05), gloss=0.2, glow=g.choice([0.0, 0.8]))
         white = Finish(a=(0.75, 0.75, 0.8), b=(0.9, 0.9, 0.9), gloss=0.4, glow=g.choice([0.0, 1.0]))
@@ -80,10 +85,10 @@ def tree(scene: Scene, g: np.random.Generator, x: float, z: float, scale: float,
     radius = scale * g.uniform(0.05, 0.13)
     scene.add(Kind.CYLINDER, (x, trunk * 0.6, z), (radius, trunk * 0.6, radius), finishes.bark(g))
     foliage = finishes.leaves(g)
-    for _ in range(g.integers(2, 6)):
-        half = np.array([1.0, 0.8, 1.0]) * spread * g.uniform(0.5, 0.85)
-        dx, dz = g.normal(0, 0.4, 2) * spread
-        center = (x + dx, trunk + spread * g.uniform(0.2, 1.2), z + dz)
+    for _ in range(g.integers(4, 9) if holes_rad_m > 0 else g.integers(2, 5)):
+        half = np.array([1.0, 0.8, 1.0]) * spread * (g.uniform(0.35, 0.65) if holes_rad_m > 0 else g.uniform(0.5, 0.8))
+        dx, dz = g.normal(0, 0.45 if holes_rad_m > 0 else 0.25, 2).clip(-0.8, 0.8) * spread
+        center = (x + dx, trunk + spread * g.uniform(0.1, 1.4), z + dz)
         leafy(scene, g, center, half, foliage, holes_rad_m)
     if holes_rad_m > 0:
         for _ in range(g.integers(0, 3)):
@@ -101,7 +106,7 @@ def leafy(scene: Scene, g: np.random.Generator, center, half, foliage: Finish, h
     """One blob of leaves, full or with holes."""
     turn = g.uniform(0, 3)
     if holes_rad_m > 0:
-        cut = (float(np.mean(half)) * holes_rad_m, g.uniform(-1.6, -0.5))
+        cut = (float(np.mean(half)) * holes_rad_m, g.uniform(-1.1, 0.3))
         scene.add(Kind.LEAFY, center, half, foliage, turn=turn, cut=cut)
     else:
         scene.add(Kind.ELLIPSOID, center, half, foliage, turn=turn)

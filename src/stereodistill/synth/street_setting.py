@@ -94,6 +94,7 @@ def draw_ground(g: np.random.Generator, style: str) -> Ground:
         cross = (low, low + g.uniform(5, 10))
     return Ground(
         road=road, beside=beside, road_center_m=0.0, road_half_m=lanes * g.uniform(1.5, 1.9) if lanes > 1 else 2.2,
-        cross=cross, paint=g.choice([0.0, g.uniform(0.7, 0.95)], p=[0.25, 0.75]), dash=(g.uniform(4, 10), g.uniform(0.3, 1.0)),
+        cross=cross, paint=g.choice([0.0, g.uniform(0.7, 0.95)], p=[0.25, 0.75]),
+        dash=(g.uniform(4, 10), g.uniform(0.3, 1.0)),
         lanes=lanes, edge_lines=g.choice([0.0, 1.0]), zebra_m=g.uniform(5, 40) if g.random() < 0.3 else -1e4,
     )  # fmt: skip

@@ -167,8 +167,12 @@ def house(scene: Scene, g: np.random.Generator, side, x, z, width, height, style
     else:
         ledge = finishes.stucco(g, times(color, g.uniform(0.6, 1.3)))
         scene.add(Kind.BOX, (x + side * depth, height, z), (depth + 0.25, g.uniform(0.1, 0.3), width / 2), ledge)
-    if z > 60:
-        return
+    if z < 60:
+        ground_floor(scene, g, side, x, z, width, height, style)
+
+
+def ground_floor(scene: Scene, g: np.random.Generator, side, x, z, width, height, style) -> None:
+    """Shop front with a sign, or a door; balconies above."""
     if style == "town" and g.random() < 0.6:
         pane = (
             finishes.texture(g)

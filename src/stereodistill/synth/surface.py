@@ -17,7 +17,7 @@ BOX, SHELL, WEDGE, CYLINDER, ELLIPSOID, LEAFY = (
     int(kind) for kind in (Kind.BOX, Kind.SHELL, Kind.WEDGE, Kind.CYLINDER, Kind.ELLIPSOID, Kind.LEAFY)
 )
 
-Vector = tuple[Tensor, Tensor, Tensor]
+Vector = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

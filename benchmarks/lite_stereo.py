@@ -1,0 +1,57 @@
+"""Promise: `lite_stereo` matches one 1242x375 pair in at most 0.5 s on 2 CPU cores in float32.
+
+    python benchmarks/lite_stereo.py [--threads N] [--rounds N]
+
+The time is one forward pass (one view) of the network as the predictor runs it: channels-last, batch norms folded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+
+import torch
+
+from stereodistill.models import build
+from stereodistill.models.layers import for_inference
+
+WIDTH, HEIGHT = 1242, 375
+PROMISED_S = 0.5
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    network = for_inference(build("lite_stereo"))
+    print(
+        f"{WIDTH} x {HEIGHT}, {arguments.threads} threads, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M"
+    )
+    medians = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        medians[dtype] = statistics.median(times_s(network, dtype, arguments.rounds))
+        print(f"{str(dtype)[6:]:<10}{medians[dtype]:>8.3f} s a pair")
+    exact = medians[torch.float32]
+    print(f"float32: {exact:.3f} s (promised: at most {PROMISED_S} s)")
+    return 0 if exact <= PROMISED_S else 1
+
+
+def times_s(network: torch.nn.Module, dtype: torch.dtype, rounds: int) -> list[float]:
+    """Seconds of each call after two for warming up; bfloat16 by autocast, as in training."""
+    views = [torch.rand(1, 3, HEIGHT, WIDTH).contiguous(memory_format=torch.channels_last) for _ in range(2)]
+    times = []
+    with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        for _ in range(rounds + 2):
+            start = time.perf_counter()
+            network(*views)
+            times.append(time.perf_counter() - start)
+    return times[2:]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""Laws of the world `street`, and of the perspective renderer that it shares with `room`."""
+
+import numpy as np
+import pytest
+import torch
+
+from stereodistill import synth
+from stereodistill.errors import UserError
+from stereodistill.rng import rng
+from stereodistill.synth import finishes
+from stereodistill.synth.perspective import render_scenes
+from stereodistill.synth.raycast import Kind
+from stereodistill.synth.scene import NUM_TEXTURES, Scene
+from stereodistill.synth.sensor import SensorConfig
+from stereodistill.synth.street import StreetConfig, street_scene
+from stereodistill.synth.street_setting import draw_ground, draw_light
+from stereodistill.synth.textures import draw_textures, texture_bank
+
+SIZE = (128, 224)
+CLEAN = StreetConfig.clean()
+
+
+@pytest.fixture(scope="module")
+def clean() -> synth.SynthBatch:
+    return synth.render("street", seed=5, indices=range(6), size=SIZE, config=CLEAN)
+
+
+def sample_row(image: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Linear interpolation of (B, C, H, W) at columns x (B, 1, H, W)."""
+    x = x.clamp(0, image.shape[-1] - 1)
+    low = x.floor().clamp(max=image.shape[-1] - 2)
+    share, low = x - low, low.long().expand(-1, image.shape[1], -1, -1)
+    return image.gather(3, low) * (1 - share) + image.gather(3, low + 1) * share
+
+
+def views(batch: synth.SynthBatch):
+    """(view, other view, visible, direction) for both views."""
+    pair = batch.pair
+    return [(pair.left, pair.right, batch.visible_left, -1), (pair.right, pair.left, batch.visible_right, 1)]
+
+
+def assert_rebuilds(batch: synth.SynthBatch, least_db: float = 30.0) -> None:
+    columns = torch.arange(batch.pair.size[1])
+    for view, other, visible, sign in views(batch):
+        error = (sample_row(other.image, columns + sign * view.disparity) - view.image).square().mean(1, keepdim=True)
+        for i in range(len(error)):
+            psnr = -10 * torch.log10(error[i][visible[i]].mean())
+            assert psnr > least_db, f"sample {i}: {float(psnr):.1f} dB"
+
+
+def assert_visibility_agrees(batch: synth.SynthBatch, most: float) -> None:
+    columns = torch.arange(batch.pair.size[1])
+    for view, other, visible, sign in views(batch):
+        target = columns + sign * view.disparity
+        inside = (target >= 0) & (target <= batch.pair.size[1] - 1)
+        check = inside & ((sample_row(other.disparity, target) - view.disparity).abs() < 1)
+        assert float((check != visible).float().mean()) < most
+
+
+def test_warping_by_true_disparity_rebuilds_the_view(clean):
+    assert_rebuilds(clean)
+
+
+def test_visibility_is_the_left_right_check(clean):
+    assert_visibility_agrees(clean, 0.02)
+
+
+def test_disparity_is_focal_baseline_over_depth_on_bare_ground_and_a_box():
+    """Ground at row y: Z = f h / (y - cy), so disparity = B (y - cy) / h; a box face: f B / Z."""
+    scene = bare_scene()
+    scene.position, scene.baseline_m, scene.largest_disparity = (0.0, 1.5, 0.0), 0.5, 0.5
+    scene.add(Kind.BOX, (0.0, 2.0, 20.0), (3.0, 2.0, 2.0), finishes.stucco(scene.generator, (0.5,) * 3))
+    batch = render_one(scene)
+    focal, center_y = scene.focal_width * SIZE[1], (SIZE[0] - 1) / 2
+    for view in (batch.pair.left, batch.pair.right):
+        rows = torch.arange(SIZE[0] - 30, SIZE[0])
+        expected = 0.5 * (rows - center_y) / 1.5
+        torch.testing.assert_close(view.disparity[0, 0, -30:, 20], expected, rtol=1e-4, atol=1e-3)
+        assert float(view.disparity[0, 0, int(center_y), 110]) == pytest.approx(focal * 0.5 / 18.0, rel=1e-4)
+        assert float(view.disparity[0, 0, 0, 5]) == pytest.approx(focal * 0.5 / scene.light.far_m, rel=1e-4)
+    assert float(batch.pair.rig.focal_px[0] * batch.pair.rig.baseline_m[0]) == pytest.approx(focal * 0.5)
+
+
+def test_what_a_pole_hides_is_not_visible():
+    """Behind a card of disparity d the other view loses a strip as wide as d minus the background's disparity."""
+    scene = bare_scene()
+    scene.position, scene.baseline_m, scene.largest_disparity = (0.0, 1.5, 0.0), 0.5, 0.5
+    scene.add(Kind.CARD, (0.0, 1.5, 5.0), (0.6, 1.0, 0.01), finishes.stucco(scene.generator, (0.5,) * 3))
+    batch = render_one(scene)
+    row = int((SIZE[0] - 1) / 2) - 5
+    hidden = ~batch.visible_left[0, 0, row, 30:]
+    strip = scene.focal_width * SIZE[1] * 0.5 / 5.0
+    assert int(hidden.sum()) == pytest.approx(strip, abs=2)
+
+
+def test_sample_depends_on_its_index_alone(clean):
+    alone = synth.render("street", seed=5, indices=[3], size=SIZE, config=CLEAN)
+    assert torch.equal(alone.pair.left.image[0], clean.pair.left.image[3])
+    assert torch.equal(alone.pair.right.disparity[0], clean.pair.right.disparity[3])
+    assert torch.equal(alone.visible_left[0], clean.visible_left[3])
+    assert not torch.equal(clean.pair.left.image[2], clean.pair.left.image[3])
+
+
+def test_rendering_together_is_rendering_one_by_one():
+    """The path for GPUs (whole batch, whole picture) and the path for CPUs (windows) show the same."""
+    bank = texture_bank("cpu")
+    scenes = [street_scene(rng(7, 0, i), CLEAN, SIZE) for i in range(3)]
+    for scene in scenes:
+        scene.textures = draw_textures(scene.generator, NUM_TEXTURES, bank.num_tiles)
+    one, many = (render_scenes(scenes, ["a", "b", "c"], SIZE, bank, together=t).pair for t in (False, True))
+    for alone, batched in ((one.left, many.left), (one.right, many.right)):
+        same = (alone.disparity - batched.disparity).abs() < 1e-3 * (1 + alone.disparity)
+        assert float(same.float().mean()) > 0.999
+        assert float((alone.image - batched.image).abs().mean()) < 1e-3
+
+
+def test_disparities_are_positive_bounded_and_varied(clean):
+    batch = synth.render("street", seed=1, indices=range(12), size=(64, 112), config=CLEAN)
+    disparity = batch.pair.left.disparity
+    assert bool((disparity > 0).all()) and bool(batch.pair.left.valid.all())
+    largest = torch.quantile(disparity.flatten(1), 0.99, dim=1) / 112
+    assert float(largest.max()) < CLEAN.largest_disparity[1] * 1.05
+    assert float(largest.max()) > 0.08 and float(largest.std()) > 0.01
+    visible = batch.visible_left.float().mean((1, 2, 3))
+    assert float(visible.min()) > 0.6 and float(visible.mean()) > 0.85
+
+
+def test_driving_rig_looks_like_driving():
+    config = StreetConfig(driving_rig=1.0, largest_disparity=(0.25, 0.26), sensor=SensorConfig.off())
+    batch = synth.render("street", seed=2, indices=range(8), size=(64, 208), config=config)
+    focal = batch.pair.rig.focal_px / batch.pair.rig.width
+    assert float((focal - 0.58).abs().max()) < 0.2
+    assert float(batch.pair.rig.baseline_m.median()) > 0.35
+
+
+def test_sensor_and_mirrors_change_pictures_only(clean):
+    noisy = synth.render("street", seed=5, indices=range(2), size=SIZE)
+    assert torch.equal(noisy.pair.left.disparity, clean.pair.left.disparity[:2])
+    assert not torch.allclose(noisy.pair.left.image, clean.pair.left.image[:2], atol=1e-3)
+
+
+def test_unknown_setting_is_one_clear_line():
+    with pytest.raises(UserError, match="camera_heigth"):
+        StreetConfig.parse({"camera_heigth": 3})
+
+
+def bare_scene() -> Scene:
+    """Level camera, ground, sky."""
+    generator = np.random.default_rng(0)
+    scene = Scene(generator=generator, focal_width=0.8)
+    scene.ground = draw_ground(generator, "town")
+    draw_light(scene, generator)
+    return scene
+
+
+def render_one(scene: Scene) -> synth.SynthBatch:
+    bank = texture_bank("cpu")
+    scene.textures = draw_textures(scene.generator, NUM_TEXTURES, bank.num_tiles)
+    return render_scenes([scene], ["bare"], SIZE, bank)

@@ -1,0 +1,94 @@
+"""ONNX: dynamic size and batch, the same numbers as PyTorch or nothing at all."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from stereodistill.errors import UserError
+from stereodistill.export import export
+from stereodistill.models import build
+from stereodistill.weights import WeightsHeader, load_weights, save_weights
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+module = importlib.import_module("stereodistill.export")
+
+SMALL = {"channels": [8, 8, 12, 12, 16], "decoder_channels": [8, 8, 8, 8], "num_blocks": [1, 1, 1, 1]}
+HEADER = WeightsHeader(
+    architecture="lite_mono", kind="mono", input_size=(64, 96), rig={"focal_px": 720, "baseline_m": 0.5, "width": 1242}
+)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    return save_weights(tmp_path_factory.mktemp("weights"), build("lite_mono", **SMALL), HEADER)
+
+
+@pytest.fixture(scope="module")
+def exported(weights, tmp_path_factory):
+    return export(weights, tmp_path_factory.mktemp("onnx") / "new" / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def session(exported):
+    return onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("size", [(64, 96), (33, 47), (192, 640), (1, 1)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_agrees_with_pytorch_at_sizes_never_seen(session, weights, size, batch):
+    model, _ = load_weights(weights)
+    image = torch.rand(batch, 3, *size)
+    with torch.inference_mode():
+        expected = model(image).disparities[0].numpy()
+    np.testing.assert_allclose(session.run(["disparity"], {"image": image.numpy()})[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_file_says_what_it_needs_and_gives(session, exported):
+    assert [(i.name, i.shape) for i in session.get_inputs()] == [("image", ["batch", 3, "height", "width"])]
+    assert [(o.name, o.shape) for o in session.get_outputs()] == [("disparity", ["batch", 1, "height", "width"])]
+    description = json.loads(exported.with_suffix(".json").read_text())
+    assert description["header"]["rig"]["baseline_m"] == 0.5 and description["header"]["input_size"] == [64, 96]
+    inside = session.get_modelmeta().custom_metadata_map
+    assert json.loads(inside["header"]) == description["header"]
+    assert inside["output"] == description["output"] and "pixels of the input's width" in inside["output"]
+
+
+def test_a_disagreeing_graph_is_not_written(weights, exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_convert", lambda network, header: onnx.load(exported))
+    with pytest.raises(UserError, match="not written: ONNX and PyTorch differ"):
+        export(weights, tmp_path / "model.onnx", tolerance=0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_cannot_be_converted_is_a_user_error(weights, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("no rule for this operator\nlong story")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(UserError, match="lite_mono cannot be converted to ONNX: no rule for this operator$"):
+        export(weights, tmp_path / "model.onnx")
+
+
+def test_missing_extra_is_named(weights, tmp_path, monkeypatch):
+    real = importlib.import_module
+
+    def without(name):
+        if name == "onnxruntime":
+            raise ImportError(name)
+        return real(name)
+
+    monkeypatch.setattr(module, "import_module", without)
+    with pytest.raises(UserError, match=r"pip install 'stereodistill\[export\]'"):
+        export(weights, tmp_path / "model.onnx")
+
+
+def test_other_suffixes_and_absent_weights_are_refused(weights, tmp_path):
+    with pytest.raises(UserError, match=r"must end in \.onnx"):
+        export(weights, tmp_path / "model.pb")
+    with pytest.raises(UserError, match="no weights 'nothing'"):
+        export("nothing", tmp_path / "model.onnx")
