@@ -32,10 +32,10 @@ class Rig:
     baseline: disparity can be worked with, metres are refused.  In a batch every field is a (B,) tensor.
     """
 
-    focal_px: float | Tensor
-    baseline_m: float | Tensor
+    focal_px: float | int | Tensor
+    baseline_m: float | int | Tensor
     width: int | Tensor
-    doffs_px: float | Tensor = 0.0
+    doffs_px: float | int | Tensor = 0.0
 
     @classmethod
     def unknown(cls, width: int) -> Rig:

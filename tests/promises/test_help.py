@@ -96,7 +96,9 @@ def test_every_documented_command_line_uses_options_that_exist(helps):
 
 
 def test_version_without_torch():
-    code = "import sys; from stereodistill.cli import run; c = run(['--version']); sys.exit(c or 'torch' in sys.modules)"
+    code = (
+        "import sys; from stereodistill.cli import run; c = run(['--version']); sys.exit(c or 'torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"stereodistill \d+\.\d+\.\d+\n", done.stdout)

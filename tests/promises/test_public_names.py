@@ -83,7 +83,9 @@ def test_importing_the_package_is_light():
 
 def test_a_broken_torchvision_does_not_matter(tmp_path):
     (tmp_path / "torchvision").mkdir()
-    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    (tmp_path / "torchvision" / "__init__.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
     _python(IMPORT_ALL + "assert 'torchvision' not in sys.modules", tmp_path)
 
 

@@ -15,21 +15,24 @@ PNG_LIMIT_PX = 255.9
 """Largest disparity that a 16-bit PNG holds; a map that exceeds it becomes a PFM file."""
 
 
-def write_pair(root: str | Path, pair: StereoPair) -> None:
-    """Write an unbatched pair as `left/NAME.png`, `right/NAME.png`, its known disparities and its rig, all atomically."""
+def write_pair(root: str | Path, pair: StereoPair, suffix: str = ".png") -> None:
+    """Write an unbatched pair as `left/NAME.png`, `right/NAME.png`, its known disparities and its rig, all atomically.
+
+    The left image goes last: a folder that is read meanwhile, or after a kill, shows finished pairs only.
+    """
     root, name = Path(root), str(pair.name)
-    for side, view in (("left", pair.left), ("right", pair.right)):
-        write_image(root / side / f"{name}.png", view.image.permute(1, 2, 0).numpy())
-    _write_map(root / "disparity" / name, pair.left)
-    _write_map(root / "disparity_right" / name, pair.right)
     if pair.rig.is_metric:
         write_rig(root / "rig" / f"{name}.json", pair.rig)
+    for images, maps, view in (("right", "disparity_right", pair.right), ("left", "disparity", pair.left)):
+        _write_map(root / maps / name, view, suffix)
+        write_image(root / images / f"{name}.png", view.image.permute(1, 2, 0).numpy())
 
 
-def _write_map(stem: Path, view: View) -> None:
+def _write_map(stem: Path, view: View, suffix: str) -> None:
     valid = view.valid[0].numpy()
     if not valid.any():
         return
     disparity = np.where(valid, view.disparity[0].numpy(), 0.0).astype(np.float32)
-    suffix = ".png" if disparity.max() <= PNG_LIMIT_PX else ".pfm"
+    if suffix == ".png" and disparity.max() > PNG_LIMIT_PX:
+        suffix = ".pfm"
     write_disparity(stem.with_name(stem.name + suffix), disparity, valid)

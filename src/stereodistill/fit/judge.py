@@ -1,4 +1,4 @@
-"""How good a student is on pairs it has not seen: against the teacher's labels, and against ground truth if there is any."""
+"""How good a student is on pairs it has not seen: against the teacher's labels, and against ground truth if any."""
 
 from __future__ import annotations
 

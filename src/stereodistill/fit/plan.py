@@ -46,7 +46,7 @@ def make_plan(
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
     if path.exists():
         plan = FitPlan.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
-        asked = dict(data=data, teacher=teacher, student=student, seed=seed)
+        asked = {"data": data, "teacher": teacher, "student": student, "seed": seed}
         for key, value in asked.items():
             if getattr(plan, key) != value:
                 raise UserError(f"{out} holds a run with {key} {getattr(plan, key)}, not {value}: choose another --out")

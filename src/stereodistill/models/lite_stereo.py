@@ -36,7 +36,12 @@ class LiteStereo(nn.Module):
 
     def __init__(self, max_disparity_px: int = 192, channels: int = 48, num_groups: int = 2, width: int = 96):
         super().__init__()
-        self.options = dict(max_disparity_px=max_disparity_px, channels=channels, num_groups=num_groups, width=width)
+        self.options = {
+            "max_disparity_px": max_disparity_px,
+            "channels": channels,
+            "num_groups": num_groups,
+            "width": width,
+        }
         self.num_displacements = max_disparity_px // CELL_PX
         self.num_groups = num_groups
         self.features = Features(channels)
