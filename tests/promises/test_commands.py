@@ -158,3 +158,38 @@ def test_export_says_what_it_wrote(cli, tmp_path, monkeypatch):
     assert done.code == 0
     assert asked == [("lite_stereo", tmp_path / "m.onnx")]
     assert str(tmp_path / "m.json") in done.out
+
+
+def test_fit_passes_its_options_on_and_tells_the_scores(cli, rendered, tmp_path, monkeypatch):
+    # The real thing runs in test_readme.py.
+    asked = {}
+
+    def fit(data: Path, out: Path, **options: object) -> dict:
+        asked.update(options, data=data, out=out)
+        scores = {"labels": {"metrics": {"abs_rel": 0.1234}}, "truth": {"metrics": {"epe": None}}}
+        return {"onnx": "model.onnx", "held_out": {"student": scores}}
+
+    monkeypatch.setattr(importlib.import_module("stereodistill.fit"), "fit", fit)
+    command = ("fit", rendered, "--out", tmp_path / "run", "--teacher", "sgbm", "--epochs", 2, "--seed", 4)
+    done = cli(*command, "--focal-px", 700, "--baseline-m", 0.5, "--width", 320, "--val-fraction", 0.2)
+    assert done.code == 0
+    assert "student                  abs_rel 0.123 against labels" in done.out
+    assert "epe - against truth" in done.out
+    assert str(tmp_path / "run" / "model.onnx") in done.out
+    rig = asked["rig"]
+    assert (rig.focal_px, rig.baseline_m, rig.width) == (700, 0.5, 320)
+    assert (asked["teacher"], asked["student"], asked["finetune"]) == ("sgbm", "lite_mono", "none")
+    assert (asked["minutes"], asked["epochs"], asked["val_fraction"], asked["seed"]) == (None, 2, 0.2, 4)
+    assert (asked["layout"], asked["resume"], asked["device"], asked["progress"]) == ("auto", False, "auto", True)
+
+
+def test_demo_says_where_the_report_is(cli, tmp_path, monkeypatch):
+    # `make demo` itself takes minutes.
+    asked = []
+    monkeypatch.setattr(
+        importlib.import_module("stereodistill.demo"), "run_demo", lambda out, **options: asked.append((out, options))
+    )
+    done = cli("demo", "--out", tmp_path / "demo", "--seed", 3, "--device", "cpu")
+    assert done.code == 0
+    assert asked == [(tmp_path / "demo", {"device": "cpu", "seed": 3})]
+    assert str(tmp_path / "demo" / "report.html") in done.out

@@ -91,11 +91,10 @@ def label(
     from stereodistill.label import label as write_labels
 
     settle(device, seed)
-    with if_stopped(lambda: f"labels finished so far are in {out}; the same command goes on from there"):
-        done = write_labels(
-            data, teacher, out, device=device, right=not left_only, shard=part, workers=workers, limit=limit,
-            on_error=on_error, progress=True, layout=layout, rig=rig,
-        )  # fmt: skip
+    done = write_labels(
+        data, teacher, out, device=device, right=not left_only, shard=part, workers=workers, limit=limit,
+        on_error=on_error, progress=True, layout=layout, rig=rig,
+    )  # fmt: skip
     told(f"{done.num_new} pairs labelled by {done.teacher} in {done.elapsed_s:.0f} s, {done.num_old} were there: {out}")
     if done.unreadable:
         told(f"left out, unreadable: {', '.join(done.unreadable)}")

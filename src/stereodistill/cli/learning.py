@@ -76,10 +76,14 @@ def fit(
     from stereodistill.fit import fit as fit_student
 
     with if_stopped(lambda: f"labels and checkpoints so far are in {out}; the same command with --resume goes on"):
-        fit_student(
+        summary = fit_student(
             data, out, teacher=teacher, student=student, rig=rig, finetune=finetune, minutes=minutes, epochs=epochs,
             val_fraction=val_fraction, layout=layout, resume=resume, device=device, seed=seed, progress=True,
         )  # fmt: skip
+    told(
+        *_scores(summary["held_out"]),
+        f"ONNX: {out / summary['onnx'] if summary['onnx'].endswith('.onnx') else summary['onnx']}",
+    )
     told(f"Report: {out}/report.html   metrics: {out}/metrics.json   weights: {out}/weights",
          f"Next: stereodistill predict PHOTO --weights {out}/weights --out predictions")  # fmt: skip
 
@@ -105,6 +109,17 @@ def train(
     with if_stopped(lambda: _saved_steps(out)), _steps_shown() as on_step:
         weights = train_stage(recipe, out, overrides=changes, resume=resume, device=device, on_step=on_step)
     told(f"Weights: {weights}   log: {out}/log.jsonl", f"Next: stereodistill weights show {weights}")
+
+
+def _scores(held_out: dict[str, dict[str, dict]]) -> list[str]:
+    """One line for each row and what it is compared with."""
+    lines = ["On the held-out stretches:"] if held_out else ["Nothing was held out: there is no score."]
+    for row, results in held_out.items():
+        for truth, result in results.items():
+            name = "abs_rel" if "abs_rel" in result["metrics"] else "epe"
+            value = result["metrics"][name]
+            lines.append(f"  {row:<24} {name} {'-' if value is None else format(value, '.3f')} against {truth}")
+    return lines
 
 
 def _refuse_odd_lengths(minutes: float | None, epochs: float | None, val_fraction: float) -> None:

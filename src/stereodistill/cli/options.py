@@ -65,8 +65,8 @@ def if_stopped(saved: Callable[[], str]) -> Iterator[None]:
     """Ctrl-C inside leaves with a message that names what is saved."""
     try:
         yield
-    except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(str(stop) or f"stopped; {saved()}") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; {saved()}") from None
 
 
 def told(*lines: str) -> None:

@@ -70,7 +70,7 @@ def fit(
     say(f"labelling {len(dataset)} pairs with the teacher {matcher.name}", progress)
     label(dataset, matcher, out / "labels", device=device, progress=progress)
     left_s = None if minutes is None else minutes * 60 - (time.monotonic() - start_s)
-    recipe = training_recipe(out, plan, epochs, left_s, device)
+    plan, recipe = training_recipe(out, plan, epochs, left_s, device)
     train_set, val_set = (
         LabelledDataset(out / "labels", dataset, names=names) for names in (plan.train_names, plan.val_names)
     )

@@ -66,8 +66,10 @@ def make_plan(
     return _write(out, plan)
 
 
-def training_recipe(out: Path, plan: FitPlan, epochs: float | None, left_s: float | None, device: str) -> MonoRecipe:
-    """The student's recipe with its number of steps; the first time, the plan learns it too."""
+def training_recipe(
+    out: Path, plan: FitPlan, epochs: float | None, left_s: float | None, device: str
+) -> tuple[FitPlan, MonoRecipe]:
+    """The student's recipe with its number of steps, and the plan, which learns that number the first time."""
     overrides = [f"model.name={plan.student}", f"augment.size=[{plan.size[0]}, {plan.size[1]}]"]
     recipe = load_recipe("fit", [*overrides, f"loop.seed={plan.seed}"])
     assert isinstance(recipe, MonoRecipe)
@@ -84,7 +86,7 @@ def training_recipe(out: Path, plan: FitPlan, epochs: float | None, left_s: floa
         plan = _write(out, plan.model_copy(update={"steps": steps}))
     every = max(50, plan.steps // 20)
     loop = recipe.loop.model_copy(update={"steps": plan.steps, "epochs": None, "validate_every": every})
-    return recipe.model_copy(update={"loop": loop})
+    return plan, recipe.model_copy(update={"loop": loop})
 
 
 def student_size(dataset: StereoDataset) -> tuple[int, int]:

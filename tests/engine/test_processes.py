@@ -1,0 +1,51 @@
+"""Two processes compute what one does: the promise behind every larger machine."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, sys, torch
+torch.set_num_threads(1)
+from stereodistill.engine.recipe import parse_recipe
+from stereodistill.engine.train import train
+train(parse_recipe(json.loads(sys.argv[1])), sys.argv[2], device="cpu")
+"""
+
+
+def run(recipe, out, num_processes: int) -> list[float]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    processes = []
+    for rank in range(num_processes):
+        env = dict(os.environ, ACCELERATE_USE_CPU="1", OMP_NUM_THREADS="1")
+        if num_processes > 1:
+            env |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(num_processes)}
+            env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        command = [sys.executable, "-c", SCRIPT, recipe.model_dump_json(), str(out)]
+        processes.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE))
+    for process in processes:
+        _, stderr = process.communicate(timeout=240)
+        assert process.returncode == 0, stderr.decode()[-2000:]
+    records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [record["loss"] for record in records if "loss" in record]
+
+
+def test_two_processes_give_the_losses_of_one(tiny_recipe, tmp_path):
+    # Adam's first steps divide each gradient by its own size, which would turn rounding noise into full steps.
+    recipe = tiny_recipe(steps=4, optimizer={"eps": 1e-2})
+    one, two = run(recipe, tmp_path / "one", 1), run(recipe, tmp_path / "two", 2)
+    assert len(one) == 4
+    assert two[:2] == pytest.approx(one[:2], rel=1e-5)
+    assert two == pytest.approx(one, rel=2e-4)  # rounding grows from step to step
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch_up_to_the_norms(tiny_recipe, tmp_path):
+    whole = run(tiny_recipe(steps=1, batch_size=4, accumulate=1), tmp_path / "whole", 1)
+    parts = run(tiny_recipe(steps=1, batch_size=4, accumulate=2), tmp_path / "parts", 1)
+    assert parts == pytest.approx(whole, rel=0.2)  # batch norm sees half the batch at a time
