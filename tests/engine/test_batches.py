@@ -94,6 +94,8 @@ def test_schedules():
     assert learning_rate(cosine, 0, 100) == pytest.approx(0.1)
     assert learning_rate(cosine, 50, 100) == pytest.approx(0.5)
     assert learning_rate(cosine, 100, 100) == pytest.approx(0.0)
+    held = OptimizerSpec(lr=1.0, schedule="cosine", hold=0.6, final_ratio=0.0)
+    assert [learning_rate(held, step, 100) for step in (0, 60, 80)] == pytest.approx([1.0, 1.0, 0.5])
 
 
 @pytest.mark.parametrize(

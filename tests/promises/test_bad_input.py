@@ -220,7 +220,7 @@ def test_an_output_path_below_a_file(cli, pairs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("chekc", "x"), "check"),
+        (("checc", "x"), "check"),
         (("check",), "DATA"),
         (("fit", "x"), "--out"),
         (("check", "x", "--nonsense"), "--nonsense"),

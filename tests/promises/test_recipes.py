@@ -14,7 +14,7 @@ from stereodistill.label import label
 from stereodistill.weights import load_weights
 
 SHORT = ("loop.steps=2", "loop.epochs=null", "loop.batch_size=2", "loop.accumulate=1", "loop.workers=0",
-         "loop.precision='no'", "augment.size=[64,128]")  # fmt: skip
+         "loop.precision=f32", "augment.size=[64,128]")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def _small(recipe: dict[str, Any], rendered: Path, labels: Path, weights: Path) 
 
 
 def test_precision_can_be_given_as_the_error_message_says():
-    """YAML reads a bare `no` as False; "use loop.precision=no" is what a diverging run is told."""
-    assert load_recipe("lite_stereo", ["loop.precision=no"]).loop.precision == "no"
+    """ "use loop.precision=f32" is what a diverging run is told."""
+    assert load_recipe("lite_stereo", ["loop.precision=f32"]).loop.precision == "f32"
 
 
 def test_there_are_recipes():

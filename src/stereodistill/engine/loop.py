@@ -191,7 +191,7 @@ class Loop:
         names = f" on {', '.join(batch.name)}" if batch else ""
         return UserError(
             f"{what} is not a finite number at step {self.step}{names}: look at these samples (`check`), lower "
-            f"optimizer.lr or use loop.precision=no; the last checkpoint in {self.out / 'checkpoints'} is intact"
+            f"optimizer.lr or use loop.precision=f32; the last checkpoint in {self.out / 'checkpoints'} is intact"
         )
 
 

@@ -65,6 +65,8 @@ class OptimizerSpec(Config):
     warmup_steps: int = Field(0, ge=0)
     final_ratio: float = Field(0.01, ge=0, le=1)
     """Cosine: last learning rate as a share of the first."""
+    hold: float = Field(0.0, ge=0, lt=1)
+    """Cosine: share of the run before the rate starts to fall."""
     clip_norm: float | None = 1.0
 
 
@@ -77,7 +79,7 @@ class LoopSpec(Config):
     batch_size: PositiveInt = 4
     """Of one optimiser step, over all processes and accumulation rounds."""
     accumulate: PositiveInt = 1
-    precision: Literal["no", "bf16", "auto"] = "no"
+    precision: Literal["f32", "bf16", "auto"] = "f32"
     """`auto`: bf16 autocast where the device computes it natively."""
     freeze_norms: bool = False
     """Keep the statistics of batch norms as they are: for fine-tuning on few images."""

@@ -13,8 +13,9 @@ def learning_rate(spec: OptimizerSpec, step: int, num_steps: int) -> float:
         return spec.lr * (step + 1) / spec.warmup_steps
     progress = min(step / max(num_steps, 1), 1.0)
     if spec.schedule == "cosine":
+        fallen = max(progress - spec.hold, 0.0) / (1 - spec.hold)
         floor = spec.final_ratio
-        return spec.lr * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+        return spec.lr * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fallen)))
     if spec.schedule == "halving":
         return spec.lr * 0.5 ** sum(progress >= share for share in spec.halve_at)
     return spec.lr

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 
 import torch
-from accelerate import Accelerator
 
 from stereodistill.engine.recipe import MonoRecipe
-from stereodistill.engine.train import build_model, objective_of, precision_of
+from stereodistill.engine.train import build_model, make_accelerator, objective_of
 from stereodistill.types import Rig, StereoPair, View
 
 WARM_UP, TIMED = 2, 5
@@ -16,8 +15,7 @@ WARM_UP, TIMED = 2, 5
 
 def measure_step_s(recipe: MonoRecipe, device: str = "auto") -> float:
     """Seconds of forward and backward of one batch, on a throw-away copy of the network."""
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    accelerator = Accelerator(mixed_precision=precision_of(recipe, on_cpu), cpu=on_cpu)
+    accelerator = make_accelerator(recipe, device)
     state = torch.get_rng_state()
     network = build_model(recipe).to(memory_format=torch.channels_last)
     model, objective = accelerator.prepare(network), objective_of(recipe, network)
@@ -27,7 +25,7 @@ def measure_step_s(recipe: MonoRecipe, device: str = "auto") -> float:
         if step == WARM_UP:
             began = time.perf_counter()
         accelerator.backward(objective(model, batch).total)
-    if not on_cpu:
+    if accelerator.device.type == "cuda":
         torch.cuda.synchronize()
     torch.set_rng_state(state)
     # The optimiser, the average and the log add about a tenth.

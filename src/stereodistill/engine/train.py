@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
@@ -46,8 +47,7 @@ def train(
     recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     out = Path(out)
     _prepare_folder(out, resume)
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    accelerator = Accelerator(mixed_precision=precision_of(recipe, on_cpu), cpu=on_cpu)
+    accelerator = make_accelerator(recipe, device)
     set_seed(recipe.loop.seed)
     model = build_model(recipe)
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
@@ -69,12 +69,15 @@ def train(
     return out / "weights"
 
 
-def precision_of(recipe: Recipe, on_cpu: bool) -> str:
-    """What `loop.precision` means on this device: `bf16` or `no`."""
-    if recipe.loop.precision != "auto":
-        return recipe.loop.precision
-    native = torch.ops.mkldnn._is_mkldnn_bf16_supported() if on_cpu else torch.cuda.is_bf16_supported()
-    return "bf16" if native else "no"
+def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
+    """Where and in which precision this stage computes; earlier stages of the same process do not matter."""
+    on_cpu = device == "cpu" or not torch.cuda.is_available()
+    precision = recipe.loop.precision
+    if precision == "auto":
+        native = torch.ops.mkldnn._is_mkldnn_bf16_supported() if on_cpu else torch.cuda.is_bf16_supported()
+        precision = "bf16" if native else "f32"
+    AcceleratorState._reset_state()
+    return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no", cpu=on_cpu)
 
 
 def build_model(recipe: Recipe) -> nn.Module:

@@ -13,6 +13,7 @@ from stereodistill.engine.train import train
 from stereodistill.errors import UserError
 from stereodistill.fit.finetune import finetune_teacher
 from stereodistill.fit.judge import judge, typical_rig, validation
+from stereodistill.fit.one_rig import OneRig
 from stereodistill.fit.page import fit_page
 from stereodistill.fit.plan import FitPlan, make_plan, training_recipe
 from stereodistill.fit.show import say, shown
@@ -71,8 +72,10 @@ def fit(
     label(dataset, matcher, out / "labels", device=device, progress=progress)
     left_s = None if minutes is None else minutes * 60 - (time.monotonic() - start_s)
     plan, recipe = training_recipe(out, plan, epochs, left_s, device)
+    rig_fields = typical_rig(dataset)
     train_set, val_set = (
-        LabelledDataset(out / "labels", dataset, names=names) for names in (plan.train_names, plan.val_names)
+        OneRig(LabelledDataset(out / "labels", dataset, names=names), rig_fields and rig_fields["baseline_m"])
+        for names in (plan.train_names, plan.val_names)
     )
     with shown("training the student", progress) as report:
         train(
@@ -83,7 +86,7 @@ def fit(
             samples=train_set,
             validate=validation(val_set, plan.size),
             on_step=lambda step, total, loss: report(step, total, f"loss {loss:.3f}"),
-            header={"rig": typical_rig(dataset), "teacher_hash": matcher.hash},
+            header={"rig": rig_fields, "teacher_hash": matcher.hash},
         )
     return _finish(out, dataset, plan, matcher, start_s, device, progress)
 

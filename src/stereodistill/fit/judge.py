@@ -12,6 +12,7 @@ from torch import nn
 
 from stereodistill.data import StereoDataset
 from stereodistill.data.labelled import LabelledDataset
+from stereodistill.engine.batches import Samples
 from stereodistill.evaluation import constant_baseline, evaluate
 from stereodistill.ops.geometry import resize_pair
 from stereodistill.types import Rig
@@ -42,7 +43,7 @@ def judge(
     return rows
 
 
-def validation(val: LabelledDataset, size: tuple[int, int]) -> Callable[[nn.Module], dict[str, float]] | None:
+def validation(val: Samples, size: tuple[int, int]) -> Callable[[nn.Module], dict[str, float]] | None:
     """A quick score during training: mean relative depth difference to the teacher on a few held-out pairs.
 
     Depth is inverse to disparity, so `|depth - teacher| / teacher = |d_teacher / d - 1|` needs no rig.

@@ -141,10 +141,12 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
 def _refuse_pickle(file: Path) -> None:
     try:
         with file.open("rb") as handle:
-            start = handle.read(4)
+            start = handle.read(9)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
-    if file.suffix.lower() in PICKLE_SUFFIXES or start[:1] == b"\x80" or start == b"PK\x03\x04":
+    # Eight bytes of header length, any of which may look like a pickle's first, then JSON: that is safetensors.
+    looks_pickled = start[:1] == b"\x80" and start[8:] != b"{"
+    if file.suffix.lower() in PICKLE_SUFFIXES or looks_pickled or start[:4] == b"PK\x03\x04":
         raise UserError(f"{file}: a pickled file can run code and is never loaded: expected safetensors ({TENSORS})")
 
 
