@@ -41,7 +41,7 @@ $(VENV)/.python:
 $(VENV)/.demo: $(VENV)/.python requirements.lock pyproject.toml
 	@echo "installing into $(VENV) (once, a few minutes) ..."
 	$(PIP) --constraint requirements.lock $(TORCH) || $(PIP) $(TORCH)
-	if $(LOCKED); then $(PIP) -r requirements.lock && $(PIP) --no-deps --no-build-isolation -e .; else $(PIP) -e '.[report,export]'; fi
+	if $(LOCKED); then $(PIP) -r requirements.lock && $(PIP) --no-deps --no-build-isolation -e .; else $(PIP) -e '.[export]'; fi
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo requirements-dev.lock

@@ -18,10 +18,9 @@ from stereodistill.data import open_dataset
 from stereodistill.data.labelled import LabelledDataset
 from stereodistill.data.writing import write_pair
 from stereodistill.engine.recipe import load_recipe
-from stereodistill.engine.train import train
 from stereodistill.evaluation import constant_baseline, evaluate, load_source
 from stereodistill.fit.page import learning_curves
-from stereodistill.fit.show import say, shown
+from stereodistill.fit.show import say, train_shown
 from stereodistill.io.files import write_bytes
 from stereodistill.label import label
 from stereodistill.report import GalleryRow, Table, gallery_row, write_report
@@ -82,15 +81,7 @@ def _tuning(seed: int) -> list[str]:
 
 def _train(recipe: str, out: Path, changes: list[str], samples: Any, device: str, progress: bool) -> Path:
     parsed = load_recipe(recipe, changes)
-    with shown("training", progress) as report:
-        return train(
-            parsed,
-            out,
-            resume=True,
-            device=device,
-            samples=samples,
-            on_step=lambda step, total, loss: report(step, total, f"loss {loss:.3f}"),
-        )
+    return train_shown("training", parsed, out, shown=progress, resume=True, device=device, samples=samples)
 
 
 def _report(out: Path, test: Any, sources: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import islice
@@ -34,6 +33,7 @@ from stereodistill.io.calibration import write_rig
 from stereodistill.io.images import write_image
 from stereodistill.predict import Teacher, load_teacher
 from stereodistill.predict.teachers import Match
+from stereodistill.progress import progress as show_progress
 from stereodistill.types import Rig, StereoPair
 
 Labels = dict[str, Match]
@@ -156,8 +156,9 @@ class _Job:
         todo = [index for index in indices if not self._is_finished(files, index)]
         self.num_old = len(indices) - len(todo)
         writes: deque[Future[None]] = deque()
-        with _bar(progress, len(indices), self.num_old) as advance, ThreadPoolExecutor(workers) as writers:
-            for index, coming in self._read_ahead(todo, workers):
+        with show_progress("labelling", progress) as report, ThreadPoolExecutor(workers) as writers:
+            report(self.num_old, len(indices))
+            for num_seen, (index, coming) in enumerate(self._read_ahead(todo, workers), self.num_old + 1):
                 try:
                     pair = coming.result()
                     labels = self._match(index, pair, files)
@@ -167,7 +168,7 @@ class _Job:
                     writes.append(writers.submit(self._write, index, pair, labels))
                 while len(writes) > 2 * workers:
                     self._settle(writes)
-                advance()
+                report(num_seen, len(indices))
             while writes:
                 self._settle(writes)
 
@@ -257,17 +258,3 @@ def _refuse_other_content(out: Path) -> None:
     # Asked after the folders: another shard puts the header there before any folder.
     if occupied and not (out / HEADER).exists():
         raise UserError(f"{out} has {occupied[0]}/ but no {HEADER}: not a labels folder; give another --out")
-
-
-@contextmanager
-def _bar(shown: bool, total: int, done: int) -> Iterator[Callable[[], object]]:
-    if not shown:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("labelling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("labelling", total=total, completed=done)
-        yield lambda: bar.advance(task)

@@ -14,8 +14,11 @@ QUIET_S = 2.0
 
 
 @contextmanager
-def progress(doing: str) -> Iterator[Report]:
-    """Show how far `doing` ("training") is, from the calls of the yielded function."""
+def progress(doing: str, shown: bool = True) -> Iterator[Report]:
+    """Show how far `doing` ("training") is, from the calls of the yielded function; nothing unless `shown`."""
+    if not shown:
+        yield lambda done, total, note="": None
+        return
     if not sys.stderr.isatty():
         yield _Lines(doing)
         return

@@ -85,7 +85,8 @@ class StereoPair:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the images."""
-        return tuple(self.left.image.shape[-2:])
+        height, width = self.left.image.shape[-2:]
+        return height, width
 
     def to(self, device: torch.device | str) -> StereoPair:
         """The same pair (or batch) with its tensors on `device`."""

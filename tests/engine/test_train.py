@@ -152,3 +152,13 @@ def test_unsupervised_fine_tuning_moves_a_stereo_network(tmp_path):
     norms = [k for k in before if "running" in k]
     assert norms and all(torch.equal(before[k], after[k]) for k in norms)
     assert any(not torch.equal(before[k], after[k]) for k in before)
+
+
+def test_stages_of_different_precision_follow_each_other_in_one_process(tiny_recipe, tmp_path):
+    for precision in ("f32", "bf16", "f32"):
+        train(tiny_recipe(steps=1, batch_size=2, precision=precision), tmp_path / "run", device="cpu")
+        (tmp_path / "run").rename(tmp_path / f"{precision}{len(list(tmp_path.iterdir()))}")
+    f32 = [losses(path) for path in sorted(tmp_path.glob("f32*"))]
+    bf16 = losses(next(tmp_path.glob("bf16*")))
+    assert f32[0] == f32[1] != bf16
+    assert bf16 == pytest.approx(f32[0], rel=0.05)

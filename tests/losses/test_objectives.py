@@ -68,6 +68,10 @@ def test_confidence_takes_weight_from_pixels_where_the_views_disagree():
     plain = distill(prediction, batch, DistillLoss(form="relative"))
     weighted = distill(prediction, batch, DistillLoss(form="relative", confidence="left_right"))
     assert plain.total.item() == pytest.approx(0.5 * 6 / 16)
+    floored = distill(prediction, batch, DistillLoss(form="relative", confidence="left_right", floor=0.5))
+    share = 6 * 0.5
+    # Left columns 0 .. 3 look outside the right image: known to the teacher, seen by one camera only.
+    assert floored.total.item() == pytest.approx(0.5 * share / (share + 6 + 4 * 0.5), rel=1e-4)
     share = 6 * np.exp(-5.0)
     assert weighted.total.item() == pytest.approx(0.5 * share / (share + 6), rel=1e-4)
 
@@ -127,7 +131,9 @@ def test_unsupervised_is_least_at_the_truth():
     strip = torch.rand(3, 12, 40, generator=g)
     left, right = View.unlabelled(strip[..., :32]), View.unlabelled(strip[..., 4:36])
     batch = collate([StereoPair(left=left, right=right, rig=Rig.unknown(32), name="strip")])
-    frozen = Prediction(disparities=(torch.full((1, 1, 12, 32), 4.0),), visible_logits=(torch.full((1, 1, 12, 32), 9.0),))
+    frozen = Prediction(
+        disparities=(torch.full((1, 1, 12, 32), 4.0),), visible_logits=(torch.full((1, 1, 12, 32), 9.0),)
+    )
 
     def total(d: float) -> float:
         prediction = Prediction(disparities=(torch.full((1, 1, 12, 32), d),))

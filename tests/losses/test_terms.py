@@ -64,3 +64,14 @@ def test_matching_ignores_what_the_correlation_cannot_reach():
     assert matching_cross_entropy(logits, beyond, torch.ones(1, 1, 2, 4), cell_px=2).item() == pytest.approx(
         near_only.item(), rel=1e-5
     )
+
+
+def test_the_robust_form_is_l1_for_small_errors_and_bends_large_ones():
+    ones = torch.ones(1, 1, 1, 1)
+
+    def loss(error, robust):
+        return masked_l1(torch.full((1, 1, 1, 1), error), torch.zeros(1, 1, 1, 1), ones, robust).item()
+
+    assert loss(0.01, 8.0) == pytest.approx(0.01, rel=1e-3)
+    assert loss(80.0, 8.0) == pytest.approx(8 * np.log(11), rel=1e-5)
+    assert loss(80.0, None) == 80.0

@@ -145,8 +145,3 @@ def test_an_old_report_survives_a_failure(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError):
         sample(tmp_path / "folder")
-
-
-def test_matplotlib_is_not_needed(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    assert "<svg" in sample(tmp_path / "r.html")

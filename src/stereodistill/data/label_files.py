@@ -1,4 +1,6 @@
-"""Where a teacher's labels lie on disk, and how one pair of them is written: the folder layout plus `confidence/`, `confidence_right/` and `labels.json`.
+"""Where a teacher's labels lie on disk, and how one pair of them is written.
+
+It is the folder layout plus `confidence/`, `confidence_right/` and `labels.json`:
 
 ```
 ROOT/labels.json                what made the labels (`LabelsHeader`)

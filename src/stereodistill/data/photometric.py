@@ -53,7 +53,7 @@ class Photometric(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Tone:
-    """`clip(matrix @ rgb ** gamma + offset, 0, 1)`: gamma, then everything that is linear in the colours, in one pass."""
+    """`clip(matrix @ rgb ** gamma + offset, 0, 1)`: gamma, then all that is linear in the colours, in one pass."""
 
     gamma: float
     matrix: np.ndarray

@@ -19,6 +19,7 @@ from stereodistill.engine.log import TrainLog
 from stereodistill.engine.recipe import Recipe
 from stereodistill.engine.schedule import learning_rate
 from stereodistill.errors import UserError
+from stereodistill.models.layers import channels_last
 from stereodistill.types import Loss, StereoPair
 
 Objective = Callable[[nn.Module, StereoPair], Loss]
@@ -51,7 +52,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         spec = self.recipe.optimizer
-        self.network = self.model.to(self.accelerator.device, memory_format=torch.channels_last)
+        self.network = channels_last(self.model.to(self.accelerator.device))
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=spec.lr, betas=spec.betas, eps=spec.eps, weight_decay=spec.weight_decay
         )
@@ -148,7 +149,7 @@ class Loop:
             self.save()
 
     def _write_log(self, terms: dict[str, Tensor], rate: float) -> None:
-        values = {k: float(self.accelerator.reduce(v, "mean")) for k, v in terms.items()}
+        values = {name: self._over_processes(value) for name, value in terms.items()}
         record: dict[str, Any] = {"step": self.step, "loss": sum(values.values()), "terms": values, "lr": rate}
         record |= {"elapsed_s": self.elapsed_s, "wait_s": self.clock.wait_s, "compute_s": self.clock.compute_s}
         record["step_s"] = self.clock.total_s
@@ -156,6 +157,11 @@ class Loop:
         self.on_step(self.step, self.num_steps, record["loss"])
         if self.accelerator.is_main_process:
             self.log.write(record)
+
+    def _over_processes(self, value: Tensor) -> float:
+        mean = self.accelerator.reduce(value, "mean")
+        assert isinstance(mean, Tensor)
+        return float(mean)
 
     def _validate(self) -> None:
         own = {k: v.clone() for k, v in self.network.state_dict().items()}

@@ -32,6 +32,8 @@ class SynthSource(Config):
     source: Literal["synth"] = "synth"
     worlds: dict[str, float] = {"flying": 1.0}
     """World -> share of the samples."""
+    options: dict[str, dict[str, Any]] = {}
+    """World -> fields of its configuration (`FlyingConfig`, `StreetConfig`, `RoomConfig`)."""
     size: Size = (320, 640)
     num: PositiveInt | None = None
     reuse: dict[str, PositiveInt] = {}
@@ -46,7 +48,7 @@ class PairsSource(Config):
     path: str
     layout: str = "auto"
     labels: str | None = None
-    min_confidence: float = Field(0.0, ge=0, le=1)
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
     """Labels that the teacher trusts less are unknown; 0 keeps every positive disparity, as Guo et al. 2018 do."""
     names: tuple[str, ...] | None = None
     """Use only these pairs (`fit` keeps its held-out stretches away from training with it)."""
@@ -55,17 +57,17 @@ class PairsSource(Config):
 class OptimizerSpec(Config):
     """AdamW and its learning-rate schedule over the whole run."""
 
-    lr: float = Field(1e-4, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
+    lr: float = Field(default=1e-4, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     schedule: Literal["cosine", "halving", "constant"] = "halving"
     halve_at: tuple[float, ...] = (0.4, 0.7, 0.9)
     """Shares of the run after which the rate is halved (Guo et al. 2018: epochs 20, 35, 45 of 50)."""
-    warmup_steps: int = Field(0, ge=0)
-    final_ratio: float = Field(0.01, ge=0, le=1)
+    warmup_steps: int = Field(default=0, ge=0)
+    final_ratio: float = Field(default=0.01, ge=0, le=1)
     """Cosine: last learning rate as a share of the first."""
-    hold: float = Field(0.0, ge=0, lt=1)
+    hold: float = Field(default=0.0, ge=0, lt=1)
     """Cosine: share of the run before the rate starts to fall."""
     clip_norm: float | None = 1.0
 
@@ -74,7 +76,7 @@ class LoopSpec(Config):
     """How long, how large, how often."""
 
     steps: PositiveInt | None = None
-    epochs: float | None = Field(None, gt=0)
+    epochs: float | None = Field(default=None, gt=0)
     """Exactly one of `steps` and `epochs`; epochs need a finite set."""
     batch_size: PositiveInt = 4
     """Of one optimiser step, over all processes and accumulation rounds."""
@@ -83,11 +85,11 @@ class LoopSpec(Config):
     """`auto`: bf16 autocast where the device computes it natively."""
     freeze_norms: bool = False
     """Keep the statistics of batch norms as they are: for fine-tuning on few images."""
-    ema_decay: float = Field(0.0, ge=0, lt=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
     seed: int = 0
-    workers: int = Field(1, ge=0)
+    workers: int = Field(default=1, ge=0)
     log_every: PositiveInt = 10
-    checkpoint_every_s: float = Field(120.0, ge=0)
+    checkpoint_every_s: float = Field(default=120.0, ge=0)
     validate_every: PositiveInt | None = None
     tensorboard: bool = False
 

@@ -63,7 +63,8 @@ class Worlds:
         return _with_images(self.kept[key], torch.Tensor.float)
 
     def _render(self, kind: str, index: int) -> StereoPair:
-        return uncollate(render(kind, seed=self.seed, indices=[index], size=self.source.size).pair)[0]
+        config = self.source.options.get(kind)
+        return uncollate(render(kind, seed=self.seed, indices=[index], size=self.source.size, config=config).pair)[0]
 
 
 class Subset:

@@ -8,6 +8,7 @@ import torch
 
 from stereodistill.engine.recipe import MonoRecipe
 from stereodistill.engine.train import build_model, make_accelerator, objective_of
+from stereodistill.models.layers import channels_last
 from stereodistill.types import Rig, StereoPair, View
 
 WARM_UP, TIMED = 2, 5
@@ -17,7 +18,7 @@ def measure_step_s(recipe: MonoRecipe, device: str = "auto") -> float:
     """Seconds of forward and backward of one batch, on a throw-away copy of the network."""
     accelerator = make_accelerator(recipe, device)
     state = torch.get_rng_state()
-    network = build_model(recipe).to(memory_format=torch.channels_last)
+    network = channels_last(build_model(recipe))
     model, objective = accelerator.prepare(network), objective_of(recipe, network)
     batch = _blank(recipe).to(accelerator.device)
     began = 0.0

@@ -34,6 +34,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         variance = all_reduce((centred**2).sum((0, 2, 3))) / count
         with torch.no_grad():
             assert self.momentum is not None and self.running_mean is not None and self.running_var is not None
+            assert self.num_batches_tracked is not None
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
             self.num_batches_tracked += 1

@@ -22,6 +22,7 @@ from stereodistill.engine.recipe import MonoRecipe, Recipe, StereoRecipe, Unsupe
 from stereodistill.engine.samples import Shrunk, open_samples
 from stereodistill.engine.sync_norm import synchronise_norms
 from stereodistill.errors import UserError
+from stereodistill.models.layers import channels_last
 from stereodistill.types import Loss, StereoPair
 from stereodistill.weights import WeightsHeader, load_weights, save_weights
 
@@ -146,7 +147,7 @@ def _unsupervised(recipe: UnsupervisedRecipe, model: nn.Module) -> Objective:
 
     def objective(model: nn.Module, pair: StereoPair) -> Loss:
         left, right = (_channels_last(view.image) for view in (pair.left, pair.right))
-        frozen.to(left.device, memory_format=torch.channels_last)
+        channels_last(frozen.to(left.device))
         with torch.no_grad():
             before = frozen(left, right)
         return losses.unsupervised_stereo(model(left, right), before, pair, recipe.loss)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ def evaluate(
         scored: Source = PredictionFolder(Path(predictions))
     else:
         scored = source if source is not None else load_source(weights, device)
-    with show_progress("evaluating") if progress else nullcontext() as report:
+    with show_progress("evaluating", progress) as report:
         per_image = _score_all(dataset, chosen, scored, rig, report)
     return _result(per_image, chosen, scored.name)
 
@@ -116,7 +115,7 @@ def _filled_depth(
 
 
 def _score_all(
-    dataset: Any, protocol: Protocol, source: Source, rig: Rig | None, report: Report | None
+    dataset: Any, protocol: Protocol, source: Source, rig: Rig | None, report: Report
 ) -> list[dict[str, Any]]:
     num_pairs = len(dataset) if protocol.limit is None else min(len(dataset), protocol.limit)
     per_image = []
@@ -127,8 +126,7 @@ def _score_all(
             scores = score_image(protocol, pair, *source(_as_seen(pair, protocol.grey)))
             if scores["num_pixels"]:
                 per_image.append({"name": str(pair.name), **scores})
-        if report is not None:
-            report(index + 1, num_pairs)
+        report(index + 1, num_pairs)
     if not per_image:
         raise UserError(f"none of the {num_pairs} pairs has ground truth that protocol {protocol.full_name} can score")
     if len(per_image) < num_pairs:

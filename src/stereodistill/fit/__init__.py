@@ -9,14 +9,13 @@ from typing import Any, Literal
 
 from stereodistill.data import StereoDataset, check_dataset, open_dataset
 from stereodistill.data.labelled import LabelledDataset
-from stereodistill.engine.train import train
 from stereodistill.errors import UserError
 from stereodistill.fit.finetune import finetune_teacher
 from stereodistill.fit.judge import judge, typical_rig, validation
 from stereodistill.fit.one_rig import OneRig
 from stereodistill.fit.page import fit_page
 from stereodistill.fit.plan import FitPlan, make_plan, training_recipe
-from stereodistill.fit.show import say, shown
+from stereodistill.fit.show import say, train_shown
 from stereodistill.io.files import write_bytes
 from stereodistill.label import label
 from stereodistill.predict import load_teacher
@@ -74,20 +73,20 @@ def fit(
     plan, recipe = training_recipe(out, plan, epochs, left_s, device)
     rig_fields = typical_rig(dataset)
     train_set, val_set = (
-        OneRig(LabelledDataset(out / "labels", dataset, names=names), rig_fields and rig_fields["baseline_m"])
+        OneRig(LabelledDataset(out / "labels", dataset, names=names), rig_fields["baseline_m"] if rig_fields else None)
         for names in (plan.train_names, plan.val_names)
     )
-    with shown("training the student", progress) as report:
-        train(
-            recipe,
-            out,
-            resume=resume,
-            device=device,
-            samples=train_set,
-            validate=validation(val_set, plan.size),
-            on_step=lambda step, total, loss: report(step, total, f"loss {loss:.3f}"),
-            header={"rig": rig_fields, "teacher_hash": matcher.hash},
-        )
+    train_shown(
+        "training the student",
+        recipe,
+        out,
+        shown=progress,
+        resume=resume,
+        device=device,
+        samples=train_set,
+        validate=validation(val_set, plan.size),
+        header={"rig": rig_fields, "teacher_hash": matcher.hash},
+    )
     return _finish(out, dataset, plan, matcher, start_s, device, progress)
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from stereodistill.data import StereoDataset
 from stereodistill.engine.recipe import load_recipe
 from stereodistill.engine.samples import Subset
-from stereodistill.engine.train import train
 from stereodistill.errors import UserError
 from stereodistill.fit.plan import FitPlan
-from stereodistill.fit.show import shown
+from stereodistill.fit.show import train_shown
 from stereodistill.predict import load_teacher
 from stereodistill.predict.stereo import StereoPredictor
 
@@ -27,15 +26,8 @@ def finetune_teacher(
     recipe = load_recipe(
         "finetune", [f"model.name={matcher.model.name}", f"model.weights={teacher}", f"augment.size={size}"]
     )
-    recipe = recipe.model_copy(
-        update={"model": recipe.model.model_copy(update={"options": matcher.model.options})}
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"options": matcher.model.options})})
+    samples = Subset(dataset, plan.train_names)
+    return train_shown(
+        "fine-tuning the teacher", recipe, out, shown=progress, resume=resume, device=device, samples=samples
     )
-    with shown("fine-tuning the teacher", progress) as report:
-        return train(
-            recipe,
-            out,
-            resume=resume,
-            device=device,
-            samples=Subset(dataset, plan.train_names),
-            on_step=lambda step, total, loss: report(step, total, f"loss {loss:.3f}"),
-        )

@@ -16,9 +16,7 @@ from stereodistill.report import Chart, GalleryRow, Table, gallery_row, read_log
 NUM_PICTURES = 6
 
 
-def fit_page(
-    out: Path, dataset: StereoDataset, val: LabelledDataset, summary: dict[str, Any], device: str
-) -> Path:
+def fit_page(out: Path, dataset: StereoDataset, val: LabelledDataset, summary: dict[str, Any], device: str) -> Path:
     """Write `out/report.html`."""
     tables = []
     if summary["held_out"]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from stereodistill.progress import Report, progress
+from stereodistill.engine.recipe import Recipe
+from stereodistill.engine.train import train
+from stereodistill.progress import progress
 
 
-@contextmanager
-def shown(doing: str, enabled: bool) -> Iterator[Report]:
-    """`progress(doing)`, or nothing."""
-    if enabled:
-        with progress(doing) as report:
-            yield report
-    else:
-        yield lambda done, total, note="": None
+def train_shown(doing: str, recipe: Recipe, out: Path, *, shown: bool, **options: Any) -> Path:
+    """`train` with its progress and its loss; `options` are those of `train`."""
+    with progress(doing, shown) as report:
+        return train(recipe, out, on_step=lambda step, total, loss: report(step, total, f"loss {loss:.3f}"), **options)
 
 
 def say(text: str, enabled: bool) -> None:

@@ -12,20 +12,24 @@ from stereodistill.config import Config
 from stereodistill.losses.terms import masked_l1, matching_cross_entropy, relative_l1, visibility_bce
 from stereodistill.ops.resize import disparity_pyramid, mask_pyramid
 from stereodistill.ops.warp import visible_in_right, warp_to_left
-from stereodistill.types import Loss, Prediction, StereoPair
+from stereodistill.types import Loss, Prediction, StereoPair, View
 
 
 class SupervisedLoss(Config):
     """Training on known disparity (Guo et al. 2018, step 1)."""
 
-    unit_px: float = Field(20.0, gt=0)
+    unit_px: float = Field(default=20.0, gt=0)
     """Disparities are divided by this inside the loss, as the released code of Guo et al. does."""
-    visibility_weight: float = Field(1.0, ge=0)
-    matching_weight: float = Field(0.0, ge=0)
+    robust_px: float | None = Field(default=None, gt=0)
+    """Errors beyond about this many pixels count less and less: `r log(1 + |e| / r)` in place of `|e|`."""
+    hidden_weight: float = Field(default=1.0, ge=0)
+    """Weight of pixels that the other camera does not see, where their disparity can only be guessed."""
+    visibility_weight: float = Field(default=1.0, ge=0)
+    matching_weight: float = Field(default=0.0, ge=0)
     """Weight of the cross-entropy on scores over displacements, for networks that have them."""
-    raw_matching_weight: float = Field(0.0, ge=0)
+    raw_matching_weight: float = Field(default=0.0, ge=0)
     """The same on the raw correlation, on visible pixels only: it cannot know what is hidden."""
-    cell_px: int = Field(4, gt=0)
+    cell_px: int = Field(default=4, gt=0)
 
 
 class DistillLoss(Config):
@@ -35,19 +39,21 @@ class DistillLoss(Config):
     """`l1`: in fractions of the width, the paper's loss up to a constant; `relative`: near and far count alike."""
     confidence: Literal["none", "left_right"] = "none"
     """`left_right`: weight each pixel by how well the teacher's two views agree."""
-    tolerance_px: float = Field(1.0, gt=0)
+    tolerance_px: float = Field(default=1.0, gt=0)
     """Disagreement at which a pixel's weight has fallen to 1/e."""
+    floor: float = Field(default=0.0, ge=0, le=1)
+    """Least weight of a known pixel: what one camera alone sees (the left border) is then not left to chance."""
 
 
 def supervised_stereo(prediction: Prediction, pair: StereoPair, config: SupervisedLoss) -> Loss:
     """`sum_m 2^-m (L_disp + L_occ)` (eq. 2, 3), plus cross-entropies on matching scores where asked for."""
     view = pair.left
     num_scales = len(prediction.disparities)
-    targets = disparity_pyramid(view.disparity * view.valid, num_scales)
     visible = visible_in_right(view.disparity, pair.right.disparity)
     # Without ground truth of the right view nothing is known about visibility.
     known = view.valid & pair.right.valid.flatten(1).any(dim=1).reshape(-1, 1, 1, 1)
-    terms = {"disparity": multiscale_l1(prediction.disparities, targets) / config.unit_px}
+    weight = view.valid * torch.where(known & ~visible, config.hidden_weight, 1.0)
+    terms = {"disparity": _disparity(prediction, view, weight, config) / config.unit_px}
     if prediction.visible_logits and config.visibility_weight:
         shares, weights = mask_pyramid(visible, num_scales), mask_pyramid(known, num_scales)
         bce = [
@@ -57,8 +63,7 @@ def supervised_stereo(prediction: Prediction, pair: StereoPair, config: Supervis
         terms["visibility"] = config.visibility_weight * torch.stack(bce).sum()
     if prediction.matching_logits and config.matching_weight + config.raw_matching_weight:
         raw, final = prediction.matching_logits
-        weight = view.valid.float()
-        seen = weight * torch.where(known, visible, True)
+        seen = view.valid * torch.where(known, visible, True).float()
         terms["matching"] = config.matching_weight * _matching(final, view.disparity, weight, config)
         terms["raw_matching"] = config.raw_matching_weight * _matching(raw, view.disparity, seen, config)
     return Loss(terms=terms)
@@ -76,7 +81,7 @@ def distill(prediction: Prediction, pair: StereoPair, config: DistillLoss) -> Lo
     """
     weight = pair.left.valid.float()
     if config.confidence == "left_right":
-        weight = weight * left_right_confidence(pair, config.tolerance_px)
+        weight = weight * left_right_confidence(pair, config.tolerance_px).clamp(min=config.floor)
     num_scales = len(prediction.disparities)
     targets = disparity_pyramid(pair.left.disparity * pair.left.valid, num_scales)
     weights = [(t > 0).float() * w for t, w in zip(targets, mask_pyramid(weight, num_scales), strict=True)]
@@ -86,11 +91,14 @@ def distill(prediction: Prediction, pair: StereoPair, config: DistillLoss) -> Lo
     return Loss(terms={"distill": torch.stack(losses).sum()})
 
 
-def multiscale_l1(disparities: tuple[Tensor, ...], targets: list[Tensor]) -> Tensor:
-    """`sum_m 2^-m L1` over the scales, where the target is known (> 0), in pixels of the finest width."""
+def _disparity(prediction: Prediction, view: View, weight: Tensor, config: SupervisedLoss) -> Tensor:
+    """`sum_m 2^-m L1` (eq. 2) where the target is known, in pixels of the finest width."""
+    num_scales = len(prediction.disparities)
+    targets = disparity_pyramid(view.disparity * view.valid, num_scales)
+    weights = mask_pyramid(weight, num_scales)
     losses = [
-        2.0**-s * masked_l1(d, target, (target > 0).float())
-        for s, (d, target) in enumerate(zip(disparities, targets, strict=True))
+        2.0**-s * masked_l1(d, targets[s], weights[s] * (targets[s] > 0), config.robust_px)
+        for s, d in enumerate(prediction.disparities)
     ]
     return torch.stack(losses).sum()
 

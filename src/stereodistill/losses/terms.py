@@ -19,10 +19,19 @@ def masked_mean(values: Float[Tensor, "B C H W"], weight: Float[Tensor, "B C H W
 
 
 def masked_l1(
-    prediction: Float[Tensor, "B 1 H W"], target: Float[Tensor, "B 1 H W"], weight: Float[Tensor, "B 1 H W"]
+    prediction: Float[Tensor, "B 1 H W"],
+    target: Float[Tensor, "B 1 H W"],
+    weight: Float[Tensor, "B 1 H W"],
+    robust: float | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean absolute difference where `weight` > 0, in the unit of its inputs (Guo et al. 2018, eq. 2 and 8)."""
-    return masked_mean((prediction - target).abs(), weight)
+    """Mean absolute difference where `weight` > 0, in the unit of its inputs (Guo et al. 2018, eq. 2 and 8).
+
+    `robust` bends it to `robust * log(1 + difference / robust)`, so that hopeless pixels do not rule the mean.
+    """
+    difference = (prediction - target).abs()
+    if robust is not None:
+        difference = robust * torch.log1p(difference / robust)
+    return masked_mean(difference, weight)
 
 
 def relative_l1(

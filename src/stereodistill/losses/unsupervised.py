@@ -16,13 +16,13 @@ from stereodistill.types import Loss, Prediction, StereoPair
 class UnsupervisedLoss(Config):
     """Weights of eq. 4 to 7; the released code halves `absolute_weight` and `relative_weight`."""
 
-    absolute_weight: float = Field(0.05, ge=0)
-    relative_weight: float = Field(0.1, ge=0)
-    floor: float = Field(0.1, ge=0)
+    absolute_weight: float = Field(default=0.05, ge=0)
+    relative_weight: float = Field(default=0.1, ge=0)
+    floor: float = Field(default=0.1, ge=0)
     """Weight of the absolute term where the pixel is visible (gamma 3)."""
-    ssim_share: float = Field(0.85, ge=0, le=1)
+    ssim_share: float = Field(default=0.85, ge=0, le=1)
     """0 gives the paper's formula, plain L1; 0.85 what the released code does."""
-    visible_above: float = Field(0.8, gt=0, lt=1)
+    visible_above: float = Field(default=0.8, gt=0, lt=1)
     """Probability from which the frozen network's visibility counts as visible."""
 
 

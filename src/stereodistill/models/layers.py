@@ -96,7 +96,12 @@ def for_inference(model: M) -> M:
         if isinstance(layers, nn.Sequential):
             _fold_batch_norms(layers)
     model.requires_grad_(False)
-    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return channels_last(model)
+
+
+def channels_last(model: M) -> M:
+    """The model itself, its weights laid out as the convolutions compute fastest."""
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # unknown to torch's types
 
 
 def _fold_batch_norms(layers: nn.Sequential) -> None:

@@ -18,9 +18,13 @@ def convex_upsample(
     batch, channels, height, width = disparity.shape
     weights = logits.reshape(batch, 1, 9, factor, factor, height, width).softmax(dim=2)
     padded = F.pad(disparity, (1, 1, 1, 1), mode="replicate")
-    fine = 0
-    for index in range(9):
+
+    def weighted(index: int) -> Tensor:
         row, column = divmod(index, 3)
         neighbour = padded[..., row : row + height, column : column + width]
-        fine = fine + weights[:, :, index] * neighbour[:, :, None, None]
+        return weights[:, :, index] * neighbour[:, :, None, None]
+
+    fine = weighted(0)
+    for index in range(1, 9):
+        fine = fine + weighted(index)
     return fine.permute(0, 1, 4, 2, 5, 3).reshape(batch, channels, height * factor, width * factor)

@@ -39,7 +39,7 @@ def render(
 ) -> SynthBatch:
     """Render the samples `indices` of the world `kind` at `size` (height, width).
 
-    `config`: the kind's own configuration (default: everything on); `photos`: float (H, W, 3) images in [0, 1] that
+    `config`: the kind's own configuration, or a dict of its fields (default: everything on); `photos`: float (H, W, 3) images in [0, 1] that
     are used as extra textures.
     """
     if kind not in KINDS:
@@ -47,4 +47,6 @@ def render(
     if min(size) < 32:
         raise UserError(f"size {size[0]} x {size[1]} is too small for a procedural world: give at least 32 x 32")
     world = importlib.import_module(KINDS[kind])
+    if isinstance(config, dict):
+        config = getattr(world, f"{kind.title()}Config").parse(config, f"world {kind}")
     return world.render(seed=seed, indices=list(indices), size=tuple(size), device=device, config=config, photos=photos)

@@ -12,14 +12,33 @@ from torch import Tensor
 from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.edges import EdgeSmoother
 from stereodistill.synth.raycast import Camera, trace
-from stereodistill.synth.scene import Scene, SceneBatch, stack
+from stereodistill.synth.scene import NUM_TEXTURES, Scene, SceneBatch, stack
+from stereodistill.synth.sensor import SensorConfig, apply_sensor
 from stereodistill.synth.shading import GROUND, SKY, Shader
 from stereodistill.synth.shadows import shadow_map
-from stereodistill.synth.textures import TextureBank
+from stereodistill.synth.textures import TextureBank, draw_textures
 from stereodistill.types import Rig, StereoPair, View
 
 NEAREST_SHARE = 0.002
 """The baseline is chosen such that all but this share of the left view keeps within the largest disparity."""
+
+
+def photograph(
+    world: str,
+    scenes: Sequence[Scene],
+    size: tuple[int, int],
+    bank: TextureBank,
+    *,
+    seed: int,
+    indices: Sequence[int],
+    sensor: SensorConfig,
+) -> SynthBatch:
+    """What two cameras record of the scenes number `indices` of a world, their textures drawn from `bank`."""
+    for scene in scenes:
+        scene.textures = draw_textures(scene.generator, NUM_TEXTURES, bank.num_tiles, num_photos=bank.num_photos)
+    batch = render_scenes(scenes, [f"{world}_{seed}_{index}" for index in indices], size, bank)
+    images = batch.pair.left.image, batch.pair.right.image
+    return _with_images(batch, *apply_sensor(*images, seed=seed, indices=indices, config=sensor))
 
 
 def render_scenes(
@@ -127,7 +146,7 @@ def visible(disparity: Tensor, winner: Tensor, other: Tensor, other_winner: Tens
     return inside & ((nearest <= limit) | (same & (torch.minimum(seen[0], seen[1]) <= limit)))
 
 
-def with_images(batch: SynthBatch, left: Tensor, right: Tensor) -> SynthBatch:
+def _with_images(batch: SynthBatch, left: Tensor, right: Tensor) -> SynthBatch:
     """The same labels with other pictures."""
     pair = batch.pair
     pair = replace(pair, left=replace(pair.left, image=left), right=replace(pair.right, image=right))

@@ -147,14 +147,14 @@ def trace(
         before = depth[window]
         if alone and before.max() < nearest[k]:
             continue
-        hit = hit_depth(int(kinds[k]), _ray(numbers[:, k], alone, depth), x[left:right], y[top:bottom])
+        hit = hit_depth(int(kinds[k]), ray(numbers[:, k], alone, depth), x[left:right], y[top:bottom])
         closer = hit < before
         depth[window] = torch.where(closer, hit, before)
         winner[window].masked_fill_(closer, k)
     return depth, winner
 
 
-def _ray(numbers: np.ndarray, alone: bool, like: Tensor):
+def ray(numbers: np.ndarray, alone: bool, like: Tensor):
     """Numbers of one solid slot: plain floats for one sample, else (B, 1, 1) tensors."""
     if alone:
         return numbers[0].tolist()

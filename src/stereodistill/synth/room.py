@@ -12,12 +12,12 @@ from stereodistill.rng import rng
 from stereodistill.synth import finishes, room_objects
 from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.finishes import Finish, hsv, times
-from stereodistill.synth.perspective import render_scenes, with_images
+from stereodistill.synth.perspective import photograph
 from stereodistill.synth.raycast import Kind
-from stereodistill.synth.scene import CELLS, NUM_TEXTURES, Ground, Light, Scene
-from stereodistill.synth.sensor import SensorConfig, apply_sensor
+from stereodistill.synth.scene import CELLS, Ground, Light, Scene
+from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.street_setting import log_uniform
-from stereodistill.synth.textures import draw_textures, texture_bank
+from stereodistill.synth.textures import texture_bank
 
 PURPOSE = 0x4007
 
@@ -57,11 +57,7 @@ def render(
     config = config or RoomConfig()
     bank = texture_bank(device, photos)
     scenes = [room_scene(rng(seed, 0, index, PURPOSE), config) for index in indices]
-    for scene in scenes:
-        scene.textures = draw_textures(scene.generator, NUM_TEXTURES, bank.num_tiles, num_photos=bank.num_photos)
-    batch = render_scenes(scenes, [f"room_{seed}_{index}" for index in indices], size, bank)
-    images = batch.pair.left.image, batch.pair.right.image
-    return with_images(batch, *apply_sensor(*images, seed=seed, indices=indices, config=config.sensor))
+    return photograph("room", scenes, size, bank, seed=seed, indices=indices, sensor=config.sensor)
 
 
 render_room = render

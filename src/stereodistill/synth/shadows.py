@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stereodistill.synth.raycast import Camera, Kind, _ray, hexahedron_boxes, local_rays, solid_corners
+from stereodistill.synth.raycast import Camera, Kind, hexahedron_boxes, local_rays, ray, solid_corners
 
 SOFTNESS_M = 0.25
 """Path inside a solid at which its shadow is full."""
@@ -103,7 +103,7 @@ def _darkness(kinds, solids: np.ndarray, camera: Camera, sun: np.ndarray, depth:
             if top >= bottom or left >= right or (bottom - top) * (right - left) < 12:
                 continue
             window = (slice(None), slice(top, bottom), slice(left, right))
-            n, t = _ray(numbers[:, k], alone, depth), depth[window]
+            n, t = ray(numbers[:, k], alone, depth), depth[window]
             x, y = grid[0][left:right], grid[1][top:bottom]
             point = [n[4 * i + 3] + t * (n[4 * i] * x + (n[4 * i + 1] * y + n[4 * i + 2])) for i in range(3)]
             dark[window] = torch.maximum(dark[window], shade(int(kinds[k]), point, n[12:15], n[15:19]))

@@ -12,13 +12,13 @@ from stereodistill.rng import rng
 from stereodistill.synth import finishes, street_objects
 from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.finishes import hsv
-from stereodistill.synth.perspective import render_scenes, with_images
+from stereodistill.synth.perspective import photograph
 from stereodistill.synth.raycast import Kind
-from stereodistill.synth.scene import NUM_TEXTURES, Scene
-from stereodistill.synth.sensor import SensorConfig, apply_sensor
+from stereodistill.synth.scene import Scene
+from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.street_setting import draw_camera, draw_ground, draw_light
 from stereodistill.synth.street_sides import build_side
-from stereodistill.synth.textures import draw_textures, texture_bank
+from stereodistill.synth.textures import texture_bank
 
 PURPOSE = 0x57EE
 
@@ -61,11 +61,7 @@ def render(
     config = config or StreetConfig()
     bank = texture_bank(device, photos)
     scenes = [street_scene(rng(seed, 0, index, PURPOSE), config, size) for index in indices]
-    for scene in scenes:
-        scene.textures = draw_textures(scene.generator, NUM_TEXTURES, bank.num_tiles, num_photos=bank.num_photos)
-    batch = render_scenes(scenes, [f"street_{seed}_{index}" for index in indices], size, bank)
-    images = batch.pair.left.image, batch.pair.right.image
-    return with_images(batch, *apply_sensor(*images, seed=seed, indices=indices, config=config.sensor))
+    return photograph("street", scenes, size, bank, seed=seed, indices=indices, sensor=config.sensor)
 
 
 render_street = render
