@@ -290,3 +290,10 @@ def test_everything_shipped_loads_and_is_small():
     for name in weights.catalogue():
         load_weights(name)
         assert (sources.shipped_root() / name / TENSORS).stat().st_size <= 12e6
+
+
+def test_saved_files_can_be_read_like_any_other(tmp_path):
+    (tmp_path / "plain").touch()
+    folder = save_weights(tmp_path / "w", build("lite_mono"), WeightsHeader(architecture="lite_mono", kind="mono"))
+    expected = (tmp_path / "plain").stat().st_mode
+    assert [(folder / name).stat().st_mode for name in ("model.safetensors", "config.json")] == [expected] * 2

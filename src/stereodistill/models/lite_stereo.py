@@ -1,7 +1,7 @@
 """`lite_stereo`: the shipped stereo teacher, light enough for two CPU cores.
 
 Shared U-shaped features -> 1-D correlation at 1/4 scale -> 2-D aggregation to a distribution over
-displacements -> sub-pixel expectation around its peak -> one warping refinement at 1/2 scale -> convex
+displacements, with evidence spread within surfaces -> sub-pixel expectation around its peak -> one warping refinement at 1/2 scale -> convex
 upsampling.  The raw correlation itself is added to the final scores and supervised by its own
 cross-entropy, so that the network need not discover that correlation means matching.
 """
@@ -46,6 +46,7 @@ class LiteStereo(nn.Module):
         self.num_groups = num_groups
         self.features = Features(channels)
         self.aggregation = Aggregation(num_groups * self.num_displacements, channels, width, self.num_displacements)
+        self.propagation = Propagation(self.aggregation.middle_channels)
         self.refinement = Refinement(self.features.fine_channels, self.aggregation.out_channels)
         self.log_temperature = nn.Parameter(torch.tensor(2.0))
 
@@ -57,8 +58,9 @@ class LiteStereo(nn.Module):
         fine, coarse = self.features(torch.cat([left, right]))
         correlation = self._correlate(coarse[:batch], coarse[batch:])
         raw_logits = correlation.mean(1) * self.log_temperature.exp()
-        scores, context = self.aggregation(correlation.flatten(1, 2), coarse[:batch])
+        scores, context, middle = self.aggregation(correlation.flatten(1, 2), coarse[:batch])
         logits = scores.float() + raw_logits.float()
+        logits = logits + self.propagation(logits, middle)
         disparity = peak_expectation(logits) * CELL_PX
         half, up_logits, visible = self.refinement(fine[:batch], fine[batch:], disparity, context)
         full = convex_upsample(half, up_logits.float(), 2)
@@ -123,7 +125,7 @@ class Features(nn.Module):
 class Aggregation(nn.Module):
     """Correlation and left features -> scores over displacements, by a 2-D encoder-decoder at 1/4 .. 1/32."""
 
-    out_channels = 64
+    out_channels, middle_channels = 64, 128
 
     def __init__(self, num_scores: int, channels: int, width: int, num_displacements: int):
         super().__init__()
@@ -137,13 +139,50 @@ class Aggregation(nn.Module):
         self.scores = nn.Conv2d(width, num_displacements, 3, padding=1)
         self.context = conv(width, self.out_channels, kernel=1)
 
-    def forward(self, correlation: Tensor, feature: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, correlation: Tensor, feature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         at4 = self.fuse(torch.cat([correlation.to(feature.dtype), feature], dim=1))
         at8 = self.down8(at4)
         at16 = self.down16(at8)
-        decoded = self.up16(self.down32(at16), at16)
-        decoded = self.up4(self.up8(decoded, at8), at4)
-        return self.scores(decoded), self.context(decoded)
+        middle = self.up8(self.up16(self.down32(at16), at16), at8)
+        decoded = self.up4(middle, at4)
+        return self.scores(decoded), self.context(decoded), middle
+
+
+class Propagation(nn.Module):
+    """Spreads the evidence for each displacement within surfaces: over walls and car doors that nothing marks.
+
+    Rounds of weighted means over 3x3 neighbours, farther apart each round, at 1/8 scale.  The weights come
+    from the decoder, are shared by all displacements, and count a neighbour by how far it can be trusted.
+    """
+
+    distances = (1, 2, 4, 8)
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.kernels = nn.Conv2d(channels, 9 * len(self.distances) + 1, 3, padding=1)
+        self.gain = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, logits: Tensor, middle: Tensor) -> Tensor:
+        """Scores (B, D, h, w) at 1/4 and features at 1/8 -> what to add to the scores."""
+        out = self.kernels(middle).float()
+        trust = out[:, -1:].sigmoid()
+        evidence = F.avg_pool2d(logits.softmax(dim=1), 2)
+        spread = torch.cat([evidence * trust, trust], dim=1)
+        for kernel, distance in zip(out[:, :-1].chunk(len(self.distances), dim=1), self.distances, strict=True):
+            spread = neighbour_mean(spread, kernel.softmax(dim=1), distance)
+        evidence = spread[:, :-1] / spread[:, -1:].clamp(min=1e-4)
+        return self.gain * F.interpolate((evidence + 1e-3).log(), scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def neighbour_mean(values: Tensor, kernel: Tensor, distance: int) -> Tensor:
+    """Mean of the 3x3 neighbours `distance` cells apart, weighted by `kernel` (B, 9, h, w); borders repeat."""
+    height, width = values.shape[-2:]
+    padded = F.pad(values, (distance,) * 4, mode="replicate")
+    total = torch.zeros_like(values)
+    for index in range(9):
+        top, left = (distance * step for step in divmod(index, 3))
+        total = total + kernel[:, index : index + 1] * padded[..., top : top + height, left : left + width]
+    return total
 
 
 class Refinement(nn.Module):

@@ -39,8 +39,8 @@ def render(
 ) -> SynthBatch:
     """Render the samples `indices` of the world `kind` at `size` (height, width).
 
-    `config`: the kind's own configuration, or a dict of its fields (default: everything on); `photos`: float (H, W, 3) images in [0, 1] that
-    are used as extra textures.
+    `config`: the kind's own configuration, or a dict of its fields (default: everything on); `photos`: float
+    (H, W, 3) images in [0, 1] that are used as extra textures.
     """
     if kind not in KINDS:
         raise UserError(f"unknown procedural world {kind!r}: choose one of {', '.join(KINDS)}")

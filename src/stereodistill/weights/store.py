@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from stereodistill import __version__
 from stereodistill.errors import UserError
-from stereodistill.io.files import atomic_path
+from stereodistill.io.files import write_bytes
 from stereodistill.models import build
 from stereodistill.weights.header import FORMAT, WeightsHeader, header_text, parse_header
 from stereodistill.weights.sources import CONFIG, PICKLE_SUFFIXES, TENSORS, first_line, shipped, tensor_file
@@ -35,10 +35,9 @@ def save_weights(folder: str | Path, model: Any, header: WeightsHeader, half: bo
     tensors = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
     _check_finite(tensors, f"weights for {folder}")
     text = header_text(header)
-    with atomic_path(folder / TENSORS) as temporary:
-        save_file(tensors, str(temporary), metadata={"format": "pt", _METADATA_KEY: text})
-    with atomic_path(folder / CONFIG) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")
+    # Not save_file: its files can be read by their owner alone.
+    write_bytes(folder / TENSORS, save(tensors, metadata={"format": "pt", _METADATA_KEY: text}))
+    write_bytes(folder / CONFIG, text.encode("utf-8"))
     return folder
 
 
