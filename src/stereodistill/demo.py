@@ -19,6 +19,8 @@ from stereodistill.data.labelled import LabelledDataset
 from stereodistill.data.writing import write_pair
 from stereodistill.engine.recipe import load_recipe
 from stereodistill.evaluation import constant_baseline, evaluate, load_source
+from stereodistill.fit.judge import typical_rig
+from stereodistill.fit.one_rig import OneRig
 from stereodistill.fit.page import learning_curves
 from stereodistill.fit.show import say, train_shown
 from stereodistill.io.files import write_bytes
@@ -28,6 +30,8 @@ from stereodistill.synth import SynthDataset
 
 NUM_TRAIN, NUM_TEST, SIZE = 96, 12, (192, 640)
 NUM_FLYING = 256
+STREET = {"driving_rig": 1.0, "largest_disparity": (0.3, 0.3)}
+"""The user has one rig: that of driving data, on every street."""
 PROTOCOL = "depth"
 TARGET = "unseen streets"
 DIRECT, DISTILLED = "mono, trained on flying shapes", "mono, distilled from the stereo teacher"
@@ -48,17 +52,20 @@ def run_demo(out: str | Path, device: str = "auto", seed: int = 0, progress: boo
     say("3/6 fine-tuning the teacher on the streets, without labels", progress)
     tuned = _train("finetune", out / "teacher", _tuning(seed), streets, device, progress)
     label(streets, tuned, out / "labels_tuned", device=device, progress=progress)
+    rig = typical_rig(streets)
+    header = {"rig": rig}
     say("4/6 a student from flying shapes, with their ground truth", progress)
     flying = SynthDataset("flying", NUM_FLYING, SIZE, seed)
     changes = ["stage=supervised_mono", "data={source: synth}", f"loop.seed={seed}"]
-    weights = {DIRECT: _train("demo", out / "direct", changes, flying, device, progress)}
+    weights = {DIRECT: _train("demo", out / "direct", changes, flying, device, progress, header)}
     say("5/6 students from the teachers' labels", progress)
     for name, folder, labels in ((DISTILLED, "distilled", "labels"), (ADAPTED, "adapted", "labels_tuned")):
-        labelled = LabelledDataset(out / labels, streets)
-        weights[name] = _train("demo", out / folder, [f"loop.seed={seed}"], labelled, device, progress)
+        labelled = OneRig(LabelledDataset(out / labels, streets), rig and rig["baseline_m"])
+        weights[name] = _train("demo", out / folder, [f"loop.seed={seed}"], labelled, device, progress, header)
     shutil.copytree(weights[DISTILLED], out / "mono", dirs_exist_ok=True)
     say("6/6 judging on unseen streets", progress)
-    sources = {constant_baseline(streets).name: constant_baseline(streets)}
+    constant = constant_baseline(LabelledDataset(out / "labels", streets))
+    sources = {constant.name: constant}
     sources |= {name: load_source(path, device) for name, path in weights.items()}
     sources |= {TEACHER: load_source("lite_stereo", device), TUNED: load_source(tuned, device)}
     return _report(out, test, sources)
@@ -66,7 +73,7 @@ def run_demo(out: str | Path, device: str = "auto", seed: int = 0, progress: boo
 
 def _streets(out: Path, seed: int):
     """Training and test streets on disk, in the folder layout, rendered once."""
-    world = SynthDataset("street", NUM_TRAIN + NUM_TEST, SIZE, seed)
+    world = SynthDataset("street", NUM_TRAIN + NUM_TEST, SIZE, seed, config=STREET)
     for index, name in enumerate(world.names):
         folder = out / "streets" / ("train" if index < NUM_TRAIN else "test")
         # The left image is written last, so it stands for a finished pair.
@@ -79,9 +86,19 @@ def _tuning(seed: int) -> list[str]:
     return [f"loop.seed={seed}", "loop.steps=40", "loop.batch_size=2", "augment.size=[160, 512]"]
 
 
-def _train(recipe: str, out: Path, changes: list[str], samples: Any, device: str, progress: bool) -> Path:
+def _train(
+    recipe: str,
+    out: Path,
+    changes: list[str],
+    samples: Any,
+    device: str,
+    progress: bool,
+    header: dict[str, Any] | None = None,
+) -> Path:
     parsed = load_recipe(recipe, changes)
-    return train_shown("training", parsed, out, shown=progress, resume=True, device=device, samples=samples)
+    return train_shown(
+        "training", parsed, out, shown=progress, resume=True, device=device, samples=samples, header=header
+    )
 
 
 def _report(out: Path, test: Any, sources: dict[str, Any]) -> dict[str, Any]:

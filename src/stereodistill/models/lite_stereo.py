@@ -1,8 +1,8 @@
 """`lite_stereo`: the shipped stereo teacher, light enough for two CPU cores.
 
-Shared U-shaped features -> 1-D correlation at 1/4 scale -> 2-D aggregation to a distribution over
-displacements, with evidence spread within surfaces -> sub-pixel expectation around its peak -> one warping refinement at 1/2 scale -> convex
-upsampling.  The raw correlation itself is added to the final scores and supervised by its own
+Shared U-shaped features -> 1-D correlation at 1/4 scale -> 2-D aggregation to a distribution over displacements,
+with evidence spread within surfaces -> sub-pixel expectation around its peak -> one warping refinement at 1/2
+scale -> convex upsampling.  The raw correlation itself is added to the final scores and supervised by its own
 cross-entropy, so that the network need not discover that correlation means matching.
 """
 
