@@ -51,7 +51,7 @@ def learning_curves(log: Path) -> list[Chart]:
     charts = [Chart("Training loss", (curves["loss"],), y_label="loss")]
     scores = [curve for name, curve in curves.items() if name.startswith("validation.")]
     if scores:
-        charts.append(Chart("Held-out pairs, relative difference to the teacher", tuple(scores), y_label="abs rel"))
+        charts.append(Chart("Held-out pairs, relative difference to the teacher", tuple(scores), y_label="difference"))
     return charts
 
 
