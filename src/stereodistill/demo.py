@@ -60,7 +60,7 @@ def run_demo(out: str | Path, device: str = "auto", seed: int = 0, progress: boo
     weights = {DIRECT: _train("demo", out / "direct", changes, flying, device, progress, header)}
     say("5/6 students from the teachers' labels", progress)
     for name, folder, labels in ((DISTILLED, "distilled", "labels"), (ADAPTED, "adapted", "labels_tuned")):
-        labelled = OneRig(LabelledDataset(out / labels, streets), rig and rig["baseline_m"])
+        labelled = OneRig(LabelledDataset(out / labels, streets), rig["baseline_m"] if rig else None)
         weights[name] = _train("demo", out / folder, [f"loop.seed={seed}"], labelled, device, progress, header)
     shutil.copytree(weights[DISTILLED], out / "mono", dirs_exist_ok=True)
     say("6/6 judging on unseen streets", progress)
