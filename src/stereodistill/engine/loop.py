@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -199,8 +198,3 @@ class Loop:
             f"{what} is not a finite number at step {self.step}{names}: look at these samples (`check`), lower "
             f"optimizer.lr or use loop.precision=f32; the last checkpoint in {self.out / 'checkpoints'} is intact"
         )
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The records of a `log.jsonl`."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
