@@ -110,7 +110,7 @@ def _report(out: Path, test: Any, sources: dict[str, Any]) -> dict[str, Any]:
         out / "report.html",
         title="One camera learns from two",
         intro=(
-            "A stereo teacher that learned matching in procedural worlds labelled streets (its training had others). From "
+            "A stereo teacher from procedural worlds labelled streets (its own training had others). From "
             "these labels a small network learned depth from a single picture. The same network trained directly on "
             "the shapes knows their depth, but not that of streets."
         ),
