@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from stereodistill.models import build
-from stereodistill.models.lite_stereo import Propagation, neighbour_mean, peak_expectation
+from stereodistill.models.lite_stereo import peak_expectation
 
 
 @pytest.fixture(scope="module")
@@ -75,28 +75,3 @@ def test_it_learns_a_single_pair():
         optimizer.step()
         errors.append(error.item())
     assert sum(errors[-5:]) < 0.5 * sum(errors[:5])
-
-
-@pytest.mark.parametrize("distance", [1, 3])
-def test_neighbour_mean_equals_a_loop(distance):
-    values, kernel = torch.rand(1, 2, 5, 6), torch.rand(1, 9, 5, 6).softmax(1)
-    fast = neighbour_mean(values, kernel, distance)
-    for y in range(5):
-        for x in range(6):
-            expected = torch.zeros(2)
-            for index in range(9):
-                row = min(max(y + (index // 3 - 1) * distance, 0), 4)
-                column = min(max(x + (index % 3 - 1) * distance, 0), 5)
-                expected += kernel[0, index, y, x] * values[0, :, row, column]
-            assert torch.allclose(fast[0, :, y, x], expected, atol=1e-6)
-
-
-def test_evidence_reaches_into_a_plain_surface():
-    propagation = Propagation(4)
-    with torch.no_grad():  # all neighbours alike, all trusted alike
-        propagation.kernels.weight.zero_()
-        propagation.kernels.bias.zero_()
-    logits = torch.zeros(1, 6, 16, 32)  # nothing known inside ...
-    logits[:, 2, :, :8] = logits[:, 2, :, -8:] = 20.0  # ... but sure of displacement 2 on both sides
-    added = propagation(logits, torch.zeros(1, 4, 8, 16))
-    assert (added[0, :, 8, 16].argmax() == 2) and added[0, 2, 8, 16] > added[0, 3, 8, 16] + 0.3

@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 import torch
 
 from stereodistill.ops.image import (
     gradient_x,
     gradient_y,
     image_pyramid,
+    local_contrast,
     psnr,
     second_gradient_x,
     second_gradient_y,
@@ -69,3 +71,18 @@ def test_convex_upsampling_puts_the_chosen_neighbour_in_place():
     fine = convex_upsample(coarse, logits.reshape(1, 36, 2, 3), 2)
     assert torch.allclose(fine[0, 0, 0], torch.tensor([0.0, 0, 1, 1, 2, 2]), atol=1e-6)
     assert torch.allclose(fine[0, 0, 1], torch.tensor([1.0, 0, 2, 1, 2, 2]), atol=1e-6)
+
+
+def test_local_contrast_sees_the_same_in_light_and_in_shadow():
+    torch.manual_seed(0)
+    image = 0.2 + 0.6 * torch.rand(1, 1, 40, 53).expand(-1, 3, -1, -1)
+    bright, dim = local_contrast(image), local_contrast(0.5 * image + 0.1)
+    assert bright.shape == (1, 1, 40, 53)
+    assert (bright - dim).abs().max() < 0.05
+    assert bright.std() == pytest.approx(1.0, abs=0.15) and abs(float(bright.mean())) < 0.1
+
+
+def test_local_contrast_of_a_plain_picture_is_nothing():
+    assert local_contrast(torch.full((1, 3, 9, 17), 0.37)).abs().max() < 1e-3
+    noise = 0.001 * torch.randn(1, 3, 40, 40)
+    assert local_contrast(0.5 + noise).abs().max() < 0.3

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from stereodistill.errors import UserError
 from stereodistill.rng import epoch_order, rng
 from stereodistill.types import StereoPair, collate
 
@@ -57,16 +58,36 @@ class Batches(Dataset):
 
 
 def iterate(batches: Batches, start: int, stop: int, workers: int) -> Iterator[StereoPair]:
-    """Micro-batches `start` .. `stop` - 1 in order, prepared ahead by worker processes."""
+    """Micro-batches `start` .. `stop` - 1 in order, prepared ahead by worker processes.
+
+    Raises:
+        UserError: what a worker met, in its own words.
+    """
     loader = DataLoader(
-        batches,
+        _ErrorsAsItems(batches),
         batch_size=None,
         sampler=range(start, stop),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,
     )
-    return iter(loader)
+    for batch in loader:
+        if isinstance(batch, UserError):
+            raise batch
+        yield batch
+
+
+class _ErrorsAsItems(Dataset):
+    """A worker's `UserError` comes back as an item: torch would put its whole traceback into the message."""
+
+    def __init__(self, batches: Batches):
+        self.batches = batches
+
+    def __getitem__(self, number: int) -> StereoPair | UserError:
+        try:
+            return self.batches[number]
+        except UserError as error:
+            return error
 
 
 def _one_thread(_: int) -> None:

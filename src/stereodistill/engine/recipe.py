@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt
 
 from stereodistill.config import Config, read_recipe
 from stereodistill.data.augment import AugmentMono, AugmentStereo
+from stereodistill.data.tolerant import OnError
 from stereodistill.errors import UserError
 from stereodistill.losses import DistillLoss, SupervisedLoss, UnsupervisedLoss
 
@@ -39,6 +40,8 @@ class SynthSource(Config):
     reuse: dict[str, PositiveInt] = {}
     """World -> number of different scenes: they stay in memory and come back under other crops and other light.
     For worlds that render more slowly than the network learns."""
+    cache: str | None = None
+    """Folder in which the scenes of `reuse` are kept instead of in memory; runs with the same worlds share them."""
 
 
 class PairsSource(Config):
@@ -52,6 +55,8 @@ class PairsSource(Config):
     """Labels that the teacher trusts less are unknown; 0 keeps every positive disparity, as Guo et al. 2018 do."""
     names: tuple[str, ...] | None = None
     """Use only these pairs (`fit` keeps its held-out stretches away from training with it)."""
+    on_error: OnError = "stop"
+    """At a corrupt or missing file: stop, or train on the next readable pair instead and report it at the end."""
 
 
 class OptimizerSpec(Config):

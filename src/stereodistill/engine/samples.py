@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import MutableMapping
+from pathlib import Path
 
 import torch
 
+from stereodistill import __version__
 from stereodistill.data import open_dataset
 from stereodistill.data.labelled import LabelledDataset
+from stereodistill.data.tolerant import Tolerant
 from stereodistill.engine.batches import Samples
 from stereodistill.engine.recipe import PairsSource, SynthSource
+from stereodistill.engine.scene_cache import SceneCache, eight_bit, with_images
 from stereodistill.errors import UserError
 from stereodistill.ops.geometry import resize_pair
 from stereodistill.rng import rng
@@ -17,6 +21,8 @@ from stereodistill.synth import render
 from stereodistill.types import StereoPair, uncollate
 
 ENDLESS = 1 << 40
+SKIPPED = "skipped.jsonl"
+"""In a run's folder: pairs that could not be read."""
 
 
 def open_samples(source: SynthSource | PairsSource, seed: int) -> Samples:
@@ -35,6 +41,13 @@ def open_pairs(source: PairsSource) -> Samples:
     return samples if source.names is None else Subset(samples, source.names)
 
 
+def tolerant(samples: Samples, source: SynthSource | PairsSource, out: Path) -> Samples:
+    """What `source.on_error` says about unreadable pairs; those left out are listed in `out/skipped.jsonl`."""
+    if isinstance(source, SynthSource):
+        return samples
+    return Tolerant(samples, source.on_error, journal=out / SKIPPED, hint="data.on_error=skip")
+
+
 class Worlds:
     """Procedural scenes of several kinds, mixed in fixed shares; sample i is a function of (seed, i)."""
 
@@ -46,7 +59,9 @@ class Worlds:
             raise UserError("data.worlds: expected shares like {flying: 0.7, street: 0.3}, at least one above 0")
         self.shares = [source.worlds[kind] / total for kind in self.kinds]
         self.endless = source.num is None
-        self.kept: dict[tuple[str, int], StereoPair] = {}
+        self.kept: MutableMapping[tuple[str, int], StereoPair] = {}
+        if source.cache:
+            self.kept = SceneCache(source.cache, [seed, *source.size, source.options, __version__])
 
     def __len__(self) -> int:
         return self.source.num or ENDLESS
@@ -58,9 +73,10 @@ class Worlds:
         if num_scenes is None:
             return self._render(kind, index)
         key = (kind, index % num_scenes)
-        if key not in self.kept:
-            self.kept[key] = _with_images(self._render(*key), torch.Tensor.half)
-        return _with_images(self.kept[key], torch.Tensor.float)
+        pair = self.kept.get(key)
+        if pair is None:
+            pair = self.kept[key] = with_images(self._render(*key), torch.Tensor.half)
+        return with_images(pair, eight_bit)
 
     def _render(self, kind: str, index: int) -> StereoPair:
         config = self.source.options.get(kind)
@@ -109,12 +125,7 @@ class Shrunk:
         """Sample `index` at the fixed size."""
         pair = self.kept.get(index)
         if pair is None:
-            pair = _with_images(resize_pair(self.samples.load(index), self.size), torch.Tensor.half)
+            pair = with_images(resize_pair(self.samples.load(index), self.size), torch.Tensor.half)
             if len(self.kept) < self.capacity:
                 self.kept[index] = pair
-        return _with_images(pair, torch.Tensor.float)
-
-
-def _with_images(pair: StereoPair, function) -> StereoPair:
-    left, right = (replace(view, image=function(view.image)) for view in (pair.left, pair.right))
-    return replace(pair, left=left, right=right)
+        return with_images(pair, torch.Tensor.float)

@@ -19,7 +19,7 @@ from stereodistill.data.augment import augment_mono, augment_stereo
 from stereodistill.engine.batches import Batches, Samples
 from stereodistill.engine.loop import Loop, Objective, Validate
 from stereodistill.engine.recipe import MonoRecipe, Recipe, StereoRecipe, UnsupervisedRecipe, load_recipe
-from stereodistill.engine.samples import Shrunk, open_samples
+from stereodistill.engine.samples import Shrunk, open_samples, tolerant
 from stereodistill.engine.sync_norm import synchronise_norms
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
@@ -52,6 +52,7 @@ def train(
     set_seed(recipe.loop.seed)
     model = build_model(recipe)
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
+    samples = tolerant(samples, recipe.data, out)
     loop = Loop(
         recipe=recipe,
         model=synchronise_norms(model, accelerator),

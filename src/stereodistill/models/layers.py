@@ -36,6 +36,19 @@ class Residual(nn.Module):
         return F.relu(x + self.body(x), inplace=True)
 
 
+class Up(nn.Module):
+    """Double the size, fuse with the encoder's map of that size."""
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int):
+        super().__init__()
+        self.reduce = conv(in_channels, out_channels, kernel=1)
+        self.fuse = conv(out_channels + skip_channels, out_channels)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = F.interpolate(self.reduce(x), scale_factor=2, mode="nearest")
+        return self.fuse(torch.cat([x, skip], dim=1))
+
+
 class WideResidual(nn.Module):
     """A large depthwise kernel, then two 1x1 convolutions around a shortcut: a wide view for few weights."""
 
@@ -101,11 +114,15 @@ def for_inference(model: M) -> M:
 
 def channels_last(model: M) -> M:
     """The model itself, its weights laid out as the convolutions compute fastest."""
-    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # unknown to torch's types
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.dim() in formats:
+            tensor.data = tensor.data.contiguous(memory_format=formats[tensor.dim()])
+    return model
 
 
 def _fold_batch_norms(layers: nn.Sequential) -> None:
     for index in range(len(layers) - 1):
         first, second = layers[index], layers[index + 1]
-        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+        if isinstance(first, nn.Conv2d | nn.Conv3d) and isinstance(second, nn.BatchNorm2d | nn.BatchNorm3d):
             layers[index], layers[index + 1] = fuse_conv_bn_eval(first, second), nn.Identity()

@@ -1,7 +1,7 @@
 """`lite_stereo`: the shipped stereo teacher, light enough for two CPU cores.
 
-Shared U-shaped features -> 1-D correlation at 1/4 scale -> 2-D aggregation to a distribution over displacements,
-with evidence spread within surfaces -> sub-pixel expectation around its peak -> one warping refinement at 1/2
+Shared U-shaped features -> 1-D correlation at 1/4 and 1/8 scale -> 2-D and 3-D aggregation to a distribution over
+displacements, with evidence spread within surfaces -> sub-pixel expectation around its peak -> one warping refinement at 1/2
 scale -> convex upsampling.  The raw correlation itself is added to the final scores and supervised by its own
 cross-entropy, so that the network need not discover that correlation means matching.
 """
@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereodistill.models.layers import Residual, conv
+from stereodistill.models.aggregation import Aggregation, Propagation, VolumeAggregation, unit_groups
+from stereodistill.models.layers import Residual, Up, conv
 from stereodistill.ops.correlation import correlation_1d
+from stereodistill.ops.image import local_contrast
 from stereodistill.ops.geometry import pad_to_multiple
 from stereodistill.ops.upsample import convex_upsample
 from stereodistill.ops.warp import warp_to_left
@@ -46,6 +48,7 @@ class LiteStereo(nn.Module):
         self.num_groups = num_groups
         self.features = Features(channels)
         self.aggregation = Aggregation(num_groups * self.num_displacements, channels, width, self.num_displacements)
+        self.volume = VolumeAggregation(self.features.volume_channels, self.num_displacements)
         self.propagation = Propagation(self.aggregation.middle_channels)
         self.refinement = Refinement(self.features.fine_channels, self.aggregation.out_channels)
         self.log_temperature = nn.Parameter(torch.tensor(2.0))
@@ -55,11 +58,11 @@ class LiteStereo(nn.Module):
         left, (height, width) = pad_to_multiple(left, 32)
         right, _ = pad_to_multiple(right, 32)
         batch = left.shape[0]
-        fine, coarse = self.features(torch.cat([left, right]))
+        fine, coarse, at8, at16 = self.features(torch.cat([left, right]))
         correlation = self._correlate(coarse[:batch], coarse[batch:])
         raw_logits = correlation.mean(1) * self.log_temperature.exp()
         scores, context, middle = self.aggregation(correlation.flatten(1, 2), coarse[:batch])
-        logits = scores.float() + raw_logits.float()
+        logits = scores.float() + raw_logits.float() + self.volume(at8[:batch], at8[batch:], at16[:batch])
         logits = logits + self.propagation(logits, middle)
         disparity = peak_expectation(logits) * CELL_PX
         half, up_logits, visible = self.refinement(fine[:batch], fine[batch:], disparity, context)
@@ -76,14 +79,10 @@ class LiteStereo(nn.Module):
 
     def _correlate(self, left: Tensor, right: Tensor) -> Tensor:
         """Cosine similarity in channel groups, (B, G, D, h, w); kept in float32 for its small differences."""
-        left, right = (self._unit_groups(feature.float()) for feature in (left, right))
+        left, right = (unit_groups(feature.float(), self.num_groups) for feature in (left, right))
         with torch.autocast(left.device.type, enabled=False):
             cosine = correlation_1d(left, right, self.num_displacements, self.num_groups)
         return cosine * (left.shape[1] // self.num_groups)
-
-    def _unit_groups(self, feature: Tensor) -> Tensor:
-        groups = feature.unflatten(1, (self.num_groups, -1))
-        return F.normalize(groups, dim=2, eps=1e-4).flatten(1, 2)
 
 
 def peak_expectation(logits: Tensor, radius: int = 2) -> Tensor:
@@ -100,89 +99,31 @@ def peak_expectation(logits: Tensor, radius: int = 2) -> Tensor:
 
 
 class Features(nn.Module):
-    """One image -> features at 1/2 (for refinement) and at 1/4 (for matching)."""
+    """One image -> features at 1/2 (for refinement), at 1/4 and 1/8 (for matching) and at 1/16.
+
+    Beside the colours the network sees the local contrast, so that what lies in deep shadow can be matched too.
+    """
 
     fine_channels = 32
+    volume_channels = (80, 128)
 
     def __init__(self, channels: int):
         super().__init__()
-        self.stem = nn.Sequential(conv(3, 32, stride=2), conv(32, self.fine_channels))
+        self.stem = nn.Sequential(conv(4, 32, stride=2), conv(32, self.fine_channels))
         self.down4 = nn.Sequential(conv(32, 48, stride=2), Residual(48), Residual(48))
         self.down8 = nn.Sequential(conv(48, 80, stride=2), Residual(80), Residual(80))
-        self.down16 = nn.Sequential(conv(80, 128, stride=2), Residual(128), Residual(128))
+        self.down16 = nn.Sequential(conv(80, 128, stride=2), Residual(128))
         self.up8 = Up(128, 80, 80)
         self.up4 = Up(80, 48, 64)
         self.out = nn.Conv2d(64, channels, 1)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        fine = self.stem(image * 2 - 1)
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        fine = self.stem(torch.cat([image * 2 - 1, local_contrast(image)], dim=1))
         at4 = self.down4(fine)
         at8 = self.down8(at4)
         at16 = self.down16(at8)
-        return fine, self.out(self.up4(self.up8(at16, at8), at4))
-
-
-class Aggregation(nn.Module):
-    """Correlation and left features -> scores over displacements, by a 2-D encoder-decoder at 1/4 .. 1/32."""
-
-    out_channels, middle_channels = 64, 128
-
-    def __init__(self, num_scores: int, channels: int, width: int, num_displacements: int):
-        super().__init__()
-        self.fuse = nn.Sequential(conv(num_scores + channels, width, kernel=1), Residual(width))
-        self.down8 = nn.Sequential(conv(width, 128, stride=2), Residual(128))
-        self.down16 = nn.Sequential(conv(128, 160, stride=2), Residual(160), Residual(160))
-        self.down32 = nn.Sequential(conv(160, 176, stride=2), Residual(176))
-        self.up16 = Up(176, 160, 160)
-        self.up8 = Up(160, 128, 128)
-        self.up4 = Up(128, width, width)
-        self.scores = nn.Conv2d(width, num_displacements, 3, padding=1)
-        self.context = conv(width, self.out_channels, kernel=1)
-
-    def forward(self, correlation: Tensor, feature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        at4 = self.fuse(torch.cat([correlation.to(feature.dtype), feature], dim=1))
-        at8 = self.down8(at4)
-        at16 = self.down16(at8)
-        middle = self.up8(self.up16(self.down32(at16), at16), at8)
-        decoded = self.up4(middle, at4)
-        return self.scores(decoded), self.context(decoded), middle
-
-
-class Propagation(nn.Module):
-    """Spreads the evidence for each displacement within surfaces: over walls and car doors that nothing marks.
-
-    Rounds of weighted means over 3x3 neighbours, farther apart each round, at 1/8 scale.  The weights come
-    from the decoder, are shared by all displacements, and count a neighbour by how far it can be trusted.
-    """
-
-    distances = (1, 2, 4, 8)
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.kernels = nn.Conv2d(channels, 9 * len(self.distances) + 1, 3, padding=1)
-        self.gain = nn.Parameter(torch.tensor(0.5))
-
-    def forward(self, logits: Tensor, middle: Tensor) -> Tensor:
-        """Scores (B, D, h, w) at 1/4 and features at 1/8 -> what to add to the scores."""
-        out = self.kernels(middle).float()
-        trust = out[:, -1:].sigmoid()
-        evidence = F.avg_pool2d(logits.softmax(dim=1), 2)
-        spread = torch.cat([evidence * trust, trust], dim=1)
-        for kernel, distance in zip(out[:, :-1].chunk(len(self.distances), dim=1), self.distances, strict=True):
-            spread = neighbour_mean(spread, kernel.softmax(dim=1), distance)
-        evidence = spread[:, :-1] / spread[:, -1:].clamp(min=1e-4)
-        return self.gain * F.interpolate((evidence + 1e-3).log(), scale_factor=2, mode="bilinear", align_corners=False)
-
-
-def neighbour_mean(values: Tensor, kernel: Tensor, distance: int) -> Tensor:
-    """Mean of the 3x3 neighbours `distance` cells apart, weighted by `kernel` (B, 9, h, w); borders repeat."""
-    height, width = values.shape[-2:]
-    padded = F.pad(values, (distance,) * 4, mode="replicate")
-    total = torch.zeros_like(values)
-    for index in range(9):
-        top, left = (distance * step for step in divmod(index, 3))
-        total = total + kernel[:, index : index + 1] * padded[..., top : top + height, left : left + width]
-    return total
+        up8 = self.up8(at16, at8)
+        return fine, self.out(self.up4(up8, at4)), up8, at16
 
 
 class Refinement(nn.Module):
@@ -219,16 +160,3 @@ class Refinement(nn.Module):
         width = left.shape[-1]
         shifted = [padded[..., i : i + width] for i in range(2 * self.reach + 1)]
         return torch.stack([(left * other).mean(dim=1) for other in shifted], dim=1)
-
-
-class Up(nn.Module):
-    """Double the size, fuse with the encoder's map of that size."""
-
-    def __init__(self, in_channels: int, skip_channels: int, out_channels: int):
-        super().__init__()
-        self.reduce = conv(in_channels, out_channels, kernel=1)
-        self.fuse = conv(out_channels + skip_channels, out_channels)
-
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = F.interpolate(self.reduce(x), scale_factor=2, mode="nearest")
-        return self.fuse(torch.cat([x, skip], dim=1))

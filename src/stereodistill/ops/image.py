@@ -55,3 +55,18 @@ def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     error = (a - b) ** 2
     mean = error.mean() if mask is None else (error * mask).sum() / mask.expand_as(error).sum()
     return -10 * torch.log10(mean.clamp(min=1e-12))
+
+
+def local_contrast(image: Float[Tensor, "B C H W"], floor: float = 0.02) -> Float[Tensor, "B 1 H W"]:
+    """Grey value less its local mean, in units of the local spread; within [-3, 3], about 0 where nothing is seen.
+
+    Mean and spread are taken over about 12x12 pixels and interpolated; `floor` is the spread (images in [0, 1])
+    below which contrast is taken for noise.
+    """
+    grey = image.mean(dim=1, keepdim=True)
+    moments = F.avg_pool2d(torch.cat([grey, grey * grey], dim=1), 4, ceil_mode=True, count_include_pad=False)
+    moments = F.avg_pool2d(moments, 3, 1, padding=1, count_include_pad=False)
+    moments = F.interpolate(moments, size=image.shape[-2:], mode="bilinear", align_corners=False)
+    mean, mean_square = moments.chunk(2, dim=1)
+    variance = (mean_square - mean * mean).clamp(min=0)
+    return ((grey - mean) / (variance + floor**2).sqrt()).clamp(-3, 3)

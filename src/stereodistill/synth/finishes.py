@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import replace
 
 import numpy as np
 
@@ -79,6 +80,11 @@ def leaves(g: np.random.Generator, autumn: float = 0.12) -> Finish:
         a=hsv(hue, saturation, value * 0.12), b=hsv(hue - 0.03, saturation * 0.8, min(1.0, value * 1.7)),
         weights=(0.5, g.uniform(1.2, 2.4), g.uniform(0.0, 0.9), 0.0), period_m=g.uniform(2.0, 5.0),
     )  # fmt: skip
+
+
+def shaded(finish: Finish, factor: float) -> Finish:
+    """The same finish in deep shade."""
+    return replace(finish, a=times(finish.a, factor), b=times(finish.b, factor))
 
 
 def bark(g: np.random.Generator) -> Finish:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stereodistill.synth import materials
+from stereodistill.synth import materials, mirror
 from stereodistill.synth.raycast import Camera, local_rays
 from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, LOOK, NUM_TEXTURES, TILED, SceneBatch
 from stereodistill.synth.shadows import ShadowMap
@@ -115,7 +115,7 @@ class Shader:
         direction = [d + offset[i] for i, d in enumerate(pixels.direction)]
         size = torch.rsqrt(dot(direction, direction))
         direction = [d * size for d in direction]
-        color = gradient(direction, light)
+        color = mirror.gradient(direction, light)
         lift = direction[1].clamp_min(0) + 0.12
         step = 1.5 / (lift * self.rays_per_unit())
         u, v = direction[0] / lift + light[21], direction[2] / lift + light[22]
@@ -149,14 +149,15 @@ class Shader:
         color = materials.noise_color(appearance, surface)
         mirrors = (appearance[13] > 0) | (appearance[15] == FACADE)
         mirrors = mirrors.nonzero()[:, 0]
-        normal, light = [n[mirrors] for n in surface.normal], per_point(pixels.light, mirrors)
-        across, mirrored = reflected([d[mirrors] for d in pixels.direction], normal)
-        sky = surroundings(mirrored, light)
+        light, direction = per_point(pixels.light, mirrors), [d[mirrors] for d in pixels.direction]
+        point = [per_point(pixels.origin, mirrors)[i] + pixels.depth[mirrors] * direction[i] for i in range(3)]
+        across, mirrored = mirror.reflected(direction, mirror.dented([n[mirrors] for n in surface.normal], point))
+        sky = mirror.surroundings(mirrored, light)
         seen = torch.zeros_like(color).index_copy_(1, mirrors, sky)
         color = self.patterned(color, appearance, surface, seen, pixels.sample)
         color = color * self.incoming(surface.normal, pixels, self.lit(surface.normal, pixels))
         gloss = appearance[13, mirrors]
-        fresnel = gloss * (0.16 + 0.84 * (1 + across).clamp(0, 1) ** 3)
+        fresnel = gloss * (0.35 + 0.65 * (1 + across).clamp(0, 1) ** 3)
         highlight = dot(mirrored, light[0:3]).clamp(0, 1) ** 60 * gloss * light[3:6]
         color.index_add_(1, mirrors, (sky - color[:, mirrors]) * fresnel + highlight * 0.8)
         return color + appearance[0:3] * appearance[14]
@@ -212,31 +213,6 @@ class Shader:
 def per_point(light: Tensor, index: Tensor) -> Tensor:
     """The light (33, P or 1) of the listed pixels."""
     return light if light.shape[1] == 1 else light[:, index]
-
-
-def reflected(direction, normal) -> tuple[Tensor, list[Tensor]]:
-    """Cosine between viewing ray and normal (negative), and the unit direction of the mirrored ray."""
-    size = torch.rsqrt(dot(direction, direction))
-    view = [d * size for d in direction]
-    across = dot(view, normal)
-    return across, [view[i] - 2 * across * normal[i] for i in range(3)]
-
-
-def gradient(direction, light: Tensor) -> Tensor:
-    """(3, P) cloudless sky in a direction (unit vector)."""
-    height = direction[1].clamp(0, 1) ** 0.6
-    color = light[16:19] + (light[13:16] - light[16:19]) * height
-    glow = dot(direction, light[0:3]).clamp(0, 1)
-    return color + light[3:6] * (0.12 * glow**8 + 0.5 * glow**300)
-
-
-def surroundings(direction, light: Tensor) -> Tensor:
-    """(3, P) what a mirror sees: sky above, a ragged dark skyline, ground below."""
-    sky = gradient(direction, light)
-    skyline = 0.1 + 0.06 * torch.sin(direction[0] * 9) * torch.sin(direction[2] * 7 + 1)
-    dark = (light[6:9] + 0.5 * light[3:6]) * 0.35
-    share = ((direction[1] - skyline) * 12 + 0.5).clamp(0, 1)
-    return dark + (sky - dark) * share
 
 
 def ground_color(columns: Tensor, surface: Surface) -> Tensor:

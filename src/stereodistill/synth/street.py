@@ -34,7 +34,9 @@ class StreetConfig(Config):
     """Share of samples with the common rig of driving data: focal 0.58 widths, baseline 0.54 m, height 1.65 m."""
     largest_disparity: tuple[float, float] = (0.06, 0.26)
     """Log-uniform bound on disparity, share of the width; the baseline is shortened to keep it."""
-    gloss: float = 0.5
+    near_share: float = 0.4
+    """Share of samples with a vehicle right beside the camera."""
+    gloss: float = 0.7
     """Strength of mirror images in car bodies and panes, which no matching can explain; 0 = none."""
     leafy_share: float = 0.7
     """Share of near crowns with holes."""
@@ -71,7 +73,7 @@ def street_scene(g: np.random.Generator, config: StreetConfig, size: tuple[int, 
     """Draw one street."""
     gloss = config.gloss * g.uniform(0.2, 1.6)
     scene = Scene(generator=g, gloss=min(gloss, 1.0))
-    style = g.choice(["town", "suburb", "country"], p=[0.5, 0.35, 0.15])
+    style = g.choice(["town", "suburb", "country"], p=[0.42, 0.28, 0.3])
     scene.ground = draw_ground(g, style)
     draw_camera(scene, g, config, size)
     draw_light(scene, g)
@@ -92,12 +94,15 @@ def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, glos
     """Vehicles in their lanes and people on the road."""
     ground = scene.ground
     taken: list[tuple[float, float]] = []
+    if g.random() < config.near_share:
+        taken.append(neighbour(scene, g, gloss))
     lane = 2 * ground.road_half_m / ground.lanes
     for number in range(ground.lanes):
         x = ground.road_center_m - ground.road_half_m + lane * (number + 0.5)
         z = g.uniform(-6, 25)
         while z < 90:
-            if g.random() < 0.35 * config.objects and clear_of_camera(scene, x, z, 5.0):
+            free = all(abs(x - other_x) > 2.2 or abs(z - other_z) > 6 for other_x, other_z in taken)
+            if g.random() < 0.35 * config.objects and free and clear_of_camera(scene, x, z, 5.0):
                 turn = g.normal(0, 0.05) + (np.pi if x < ground.road_center_m else 0.0)
                 taken.append((x, z))
                 shifted = x + g.normal(0, 0.25)
@@ -112,6 +117,19 @@ def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, glos
         free = all(abs(x - other_x) > 1.6 or abs(z - other_z) > 5 for other_x, other_z in taken)
         if free and clear_of_camera(scene, x, z, 3.0):
             street_objects.pedestrian(scene, g, x, z)
+
+
+def neighbour(scene: Scene, g: np.random.Generator, gloss: float) -> tuple[float, float]:
+    """A vehicle that overtakes, comes towards the camera or is parked beside it, cut by the picture's border."""
+    side, z = g.choice([-1.0, 1.0]), g.uniform(3.0, 9.0)
+    x = scene.position[0] + side * g.uniform(1.9, 3.4)
+    turn = g.normal(0, 0.12) + g.choice([0.0, np.pi])
+    if g.random() < 0.15:
+        x += side * 0.6
+        street_objects.truck(scene, g, x, z + 2, turn, gloss)
+    else:
+        street_objects.car(scene, g, x, z, turn, gloss)
+    return x, z
 
 
 def add_skyline(scene: Scene, g: np.random.Generator, style: str) -> None:

@@ -121,7 +121,9 @@ def border(scene: Scene, g: np.random.Generator, side: float, x: float, style: s
 
 def houses(scene: Scene, g: np.random.Generator, side: float, x_at, front: float, style: str) -> None:
     """A row of houses with gaps; in the country mostly trees."""
-    if style == "country" and g.random() < 0.6:
+    if style == "country" and g.random() < 0.5:
+        return woods(scene, g, x_at, front)
+    if style == "country" and g.random() < 0.5:
         for z in spots(g, 5, 120, 9.0, 0.6, scene.ground.cross):
             street_objects.tree(scene, g, x_at(front + g.uniform(1, 15)), z, g.uniform(1, 2.2), 0.0)
         return
@@ -144,6 +146,26 @@ def houses(scene: Scene, g: np.random.Generator, side: float, x_at, front: float
                 style,
             )
         z += width + (0.0 if style == "town" and g.random() < 0.75 else g.uniform(1, 8))
+
+
+def woods(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
+    """A forest's edge: trunks behind trunks in the dark, undergrowth before them, branches that hang out."""
+    dark = finishes.leaves(g)
+    bark = [finishes.bark(g) for _ in range(3)]
+    scene.add(Kind.BOX, (x_at(front + 45), 7.0, 55.0), (12.0, 7.0, 70.0), finishes.shaded(dark, 0.35))
+    for _ in range(g.integers(12, 26)):
+        offset, z = front + 22 * g.random() ** 1.7, g.uniform(3, 60)
+        radius, height = g.uniform(0.07, 0.3), g.uniform(5, 11)
+        scene.add(Kind.CYLINDER, (x_at(offset), height, z), (radius, height, radius), bark[g.integers(3)])
+    for _ in range(g.integers(8, 18)):
+        offset, z, size = front + g.uniform(-1.2, 6), g.uniform(3, 45), g.uniform(0.3, 1.3)
+        half = size * np.array([1.2, 0.7, 1.2])
+        leafy = g.uniform(6, 14) * (z < 25) * (g.random() < 0.7)
+        street_objects.leafy(scene, g, (x_at(offset), half[1] * 0.7, z), half, finishes.leaves(g), leafy)
+    for _ in range(g.integers(4, 12)):
+        offset, z, size = front + g.uniform(-2, 5), g.uniform(4, 45), g.uniform(0.7, 2.4)
+        center = (x_at(offset), g.uniform(2.6, 7.0), z)
+        street_objects.leafy(scene, g, center, size * np.array([1.0, 0.6, 1.0]), dark, g.uniform(4, 10))
 
 
 def house(scene: Scene, g: np.random.Generator, side, x, z, width, height, style) -> None:
