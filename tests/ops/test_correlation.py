@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stereodistill.ops.correlation import correlation_1d
+from stereodistill.ops.correlation import correlation_1d, local_correlation_1d
 
 
 def naive(left, right, num_displacements, num_groups):
@@ -35,3 +35,21 @@ def test_finds_a_known_shift():
     left = right.roll(6, dims=-1)
     best = correlation_1d(left, right, 12)[0, 0, :, :, 12:].argmax(0)
     assert (best == 6).all()
+
+
+@pytest.mark.parametrize("width", [1, 7, 16, 37])
+@pytest.mark.parametrize("reach", [0, 2, 4])
+def test_local_correlation_equals_a_loop(width, reach):
+    left, right = torch.randn(2, 2, 3, 4, width, dtype=torch.float64)
+    fast = local_correlation_1d(left, right, reach)
+    assert fast.shape == (2, 2 * reach + 1, 4, width)
+    for k in range(2 * reach + 1):
+        for x in range(width):
+            at = x + k - reach
+            expected = (left[..., x] * right[..., at]).mean(1) if 0 <= at < width else torch.zeros(2, 4)
+            assert torch.allclose(fast[:, k, :, x].double(), expected.double(), atol=1e-12)
+
+
+def test_local_gradient():
+    left, right = (torch.randn(1, 2, 2, 19, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(lambda a, b: local_correlation_1d(a, b, 2), (left, right))

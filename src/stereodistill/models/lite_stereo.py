@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from stereodistill.models.aggregation import Aggregation, Propagation, VolumeAggregation, unit_groups
 from stereodistill.models.layers import Residual, Up, conv
-from stereodistill.ops.correlation import correlation_1d
+from stereodistill.ops.correlation import correlation_1d, local_correlation_1d
 from stereodistill.ops.image import local_contrast
 from stereodistill.ops.geometry import pad_to_multiple
 from stereodistill.ops.upsample import convex_upsample
@@ -156,7 +156,4 @@ class Refinement(nn.Module):
 
     def _local_correlation(self, left: Tensor, right: Tensor, disparity_half: Tensor) -> Tensor:
         warped, _ = warp_to_left(right, disparity_half)
-        padded = F.pad(warped, (self.reach, self.reach, 0, 0))
-        width = left.shape[-1]
-        shifted = [padded[..., i : i + width] for i in range(2 * self.reach + 1)]
-        return torch.stack([(left * other).mean(dim=1) for other in shifted], dim=1)
+        return local_correlation_1d(left, warped.to(left.dtype), self.reach)

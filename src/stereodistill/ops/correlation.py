@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+
+_SEGMENT = 16
 
 
 def correlation_1d(
@@ -26,6 +29,27 @@ def correlation_1d(
     rows_right = right.reshape(batch, num_groups, per_group, height, width).flip(-1).permute(0, 1, 3, 2, 4)
     scores = (rows_left / per_group) @ rows_right  # [x, j] compares x with column width - 1 - j
     return _diagonals(scores, num_displacements).permute(0, 1, 4, 2, 3)
+
+
+def local_correlation_1d(
+    left: Float[Tensor, "B C H W"], right: Float[Tensor, "B C H W"], reach: int
+) -> Float[Tensor, "B K H W"]:
+    """Mean over channels of left(x) * right(x + k - reach) for k = 0 .. 2 * reach, zero outside the image.
+
+    For features that already lie nearly on each other.  A row is cut into segments, each compared with all
+    columns within reach by one small matrix product, whose diagonals are the result.
+    """
+    batch, channels, height, width = left.shape
+    num_offsets, span = 2 * reach + 1, _SEGMENT + 2 * reach
+    num_segments = -(-width // _SEGMENT)
+    missing = num_segments * _SEGMENT - width
+    rows = F.pad(left.permute(0, 2, 3, 1), (0, 0, 0, missing)).reshape(-1, _SEGMENT, channels)
+    other = F.pad(right.permute(0, 2, 3, 1), (0, 0, reach, reach + missing))
+    other = other.unfold(2, span, _SEGMENT).reshape(-1, channels, span)
+    scores = torch.bmm(rows / channels, other).flatten(1)
+    # Offset k of pixel i stands at i * span + i + k.
+    scores = F.pad(scores, (0, _SEGMENT)).unflatten(1, (_SEGMENT, span + 1))[..., :num_offsets]
+    return scores.reshape(batch, height, -1, num_offsets)[:, :, :width].permute(0, 3, 1, 2)
 
 
 def _diagonals(scores: Tensor, num_displacements: int) -> Tensor:

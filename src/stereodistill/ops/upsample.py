@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -16,15 +17,13 @@ def convex_upsample(
     disparity in pixels of the full width stays what it is.  Borders repeat, so a constant map stays constant.
     """
     batch, channels, height, width = disparity.shape
-    weights = logits.reshape(batch, 1, 9, factor, factor, height, width).softmax(dim=2)
+    # One plane per neighbour: the softmax and the sum run along rows of pixels.
+    weights = logits.reshape(batch, 9, factor**2 * height, width).softmax(dim=1)
+    weights = weights.reshape(batch, 9, 1, factor**2, height, width)
     padded = F.pad(disparity, (1, 1, 1, 1), mode="replicate")
-
-    def weighted(index: int) -> Tensor:
+    fine = torch.zeros(batch, channels, factor**2, height, width, dtype=weights.dtype, device=weights.device)
+    for index in range(9):
         row, column = divmod(index, 3)
         neighbour = padded[..., row : row + height, column : column + width]
-        return weights[:, :, index] * neighbour[:, :, None, None]
-
-    fine = weighted(0)
-    for index in range(1, 9):
-        fine = fine + weighted(index)
-    return fine.permute(0, 1, 4, 2, 5, 3).reshape(batch, channels, height * factor, width * factor)
+        fine = fine.addcmul_(weights[:, index], neighbour.unsqueeze(2))
+    return F.pixel_shuffle(fine.flatten(1, 2), factor)
