@@ -2,7 +2,7 @@ import torch
 
 from stereodistill.engine.recipe import SynthSource
 from stereodistill.engine.samples import Worlds
-from stereodistill.engine.scene_cache import eight_bit
+from stereodistill.engine.scene_cache import pack, unpack
 
 
 def worlds(folder=None, seed=1, **options):
@@ -19,7 +19,7 @@ def test_a_cached_scene_is_the_one_in_memory(tmp_path):
                 a, b = getattr(pair, side), getattr(expected, side)
                 assert torch.equal(a.image, b.image) and torch.equal(a.disparity, b.disparity)
                 assert torch.equal(a.valid, b.valid)
-            assert pair.rig == expected.rig
+            assert pair.rig == expected.rig and pair.name == expected.name
     assert sorted(again.kept) == [("flying", 0), ("flying", 1), ("flying", 2)] and len(again.kept) == 3
 
 
@@ -38,7 +38,9 @@ def test_a_damaged_scene_is_rendered_again(tmp_path):
     assert ("flying", 0) in worlds(tmp_path).kept
 
 
-def test_eight_bits_stay_what_they_are_also_through_float16():
-    image = torch.arange(256).reshape(1, 16, 16) / 255
-    assert torch.equal(eight_bit(image), image) and torch.equal(eight_bit(image.half()), image)
-    assert (eight_bit(torch.rand(3, 9, 9)) * 255 % 1).abs().max() < 1e-4
+def test_a_pair_in_eight_bits_survives_packing():
+    pair = worlds().load(1)
+    again = unpack(pack(pair), pair.name)
+    assert torch.equal(again.left.image, pair.left.image) and torch.equal(again.right.disparity, pair.right.disparity)
+    assert again.rig == pair.rig and again.name == pair.name
+    assert (pair.left.image * 255 - (pair.left.image * 255).round()).abs().max() < 1e-4

@@ -12,8 +12,9 @@ from stereodistill.synth.perspective import render_scenes
 from stereodistill.synth.raycast import Kind
 from stereodistill.synth.scene import NUM_TEXTURES, Scene
 from stereodistill.synth.sensor import SensorConfig
-from stereodistill.synth.street import StreetConfig, street_scene
+from stereodistill.synth.street import StreetConfig, neighbour, street_scene
 from stereodistill.synth.street_setting import draw_ground, draw_light
+from stereodistill.synth.street_sides import woods
 from stereodistill.synth.textures import draw_textures, texture_bank
 
 SIZE = (128, 224)
@@ -157,3 +158,22 @@ def render_one(scene: Scene) -> synth.SynthBatch:
     bank = texture_bank("cpu")
     scene.textures = draw_textures(scene.generator, NUM_TEXTURES, bank.num_tiles)
     return render_scenes([scene], ["bare"], SIZE, bank)
+
+
+def centers_of(scene: Scene) -> np.ndarray:
+    return np.array([row[:3] for rows in scene.solids.values() for row in rows])
+
+
+def test_a_vehicle_stands_right_beside_the_camera_when_asked_for():
+    for seed in range(5):
+        scene = Scene(generator=rng(seed, 0, 0, 1), position=(1.0, 1.6, 0.0))
+        x, z = neighbour(scene, scene.generator, gloss=1.0)
+        assert 1.9 <= abs(x - 1.0) <= 4.0 and 3.0 <= z <= 9.0
+        assert len(scene.solids[Kind.BOX]) >= 2 and np.abs(centers_of(scene)[:, 0] - x).max() < 6
+
+
+def test_woods_are_dense_and_stay_off_the_road():
+    scene = Scene(generator=np.random.default_rng(3))
+    woods(scene, scene.generator, lambda offset: offset, front=5.0)
+    centers = centers_of(scene)
+    assert len(centers) >= 24 and centers[:, 0].min() >= 3.0

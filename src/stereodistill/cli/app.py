@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stereodistill.cli import footage, learning, network
+from stereodistill.cli import footage, learning, network, studies
 
 
 class Stopped(BaseException):
@@ -53,6 +53,7 @@ for _verb in (
     footage.match,
     network.predict,
     learning.train,
+    studies.study,
     network.evaluate,
     footage.synth,
     network.export,

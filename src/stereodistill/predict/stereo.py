@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 from stereodistill.errors import UserError
 from stereodistill.models.layers import for_inference
+from stereodistill.ops.resize import resize_disparity, resize_image
 from stereodistill.ops.warp import warp_to_left
 from stereodistill.predict.depth_map import DepthMap
+from stereodistill.predict.fusion import fuse_by_borders
 from stereodistill.predict.photo import Photo, to_array, to_image
 from stereodistill.predict.teachers import AGREEMENT_PX, Match
-from stereodistill.types import Rig
+from stereodistill.types import Prediction, Rig
 from stereodistill.weights import WeightsHeader
 
 
@@ -31,15 +33,26 @@ class StereoPredictor:
         self.name, self.hash = name or header.architecture, hash
 
     def predict(
-        self, left: Photo, right: Photo, rig: Rig | None = None, *, right_view: bool = False, confidence: bool = True
+        self,
+        left: Photo,
+        right: Photo,
+        rig: Rig | None = None,
+        *,
+        right_view: bool = False,
+        confidence: bool = True,
+        post_process: bool = False,
     ) -> DepthMap:
         """Depth of the left view (of the right one when `right_view`), at the images' own size.
 
         `rig` may belong to another width of the same images; without it there are no metres.  The confidence
-        costs a second run of the network (for the other view).  Raises UserError when the sizes differ.
+        costs a second run of the network (for the other view).  `post_process` fuses the network's two opinions of
+        the view, the second from the mirrored pair (`fuse_by_borders`); for networks that estimate both views.
+        Raises UserError when the sizes differ, and for `post_process` with another network.
         """
         images = to_image(left), to_image(right)
         disparity, certainty = self._view(*images, right_view, confidence)
+        if post_process:
+            disparity = self._fused(*images, right_view)
         width = disparity.shape[1]
         return DepthMap(
             disparity_px=disparity,
@@ -67,6 +80,14 @@ class StereoPredictor:
         from_left, from_right = self._run(*images), self._run(*_mirror(*images))
         return _judged(from_left, from_right), _flip(_judged(from_right, from_left))
 
+    def visibility(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Probability (H, W) float32 that a left pixel is seen by the right camera, as the network's own head says.
+
+        Ones from a network without such a head.
+        """
+        disparity, logits = self._run(to_image(left), to_image(right))
+        return (torch.ones_like(disparity) if logits is None else logits.sigmoid())[0].numpy()
+
     def _view(self, left: Tensor, right: Tensor, right_view: bool, confidence: bool) -> Match:
         if right_view:
             return _flip(self._view(*_mirror(left, right), right_view=False, confidence=confidence))
@@ -79,10 +100,30 @@ class StereoPredictor:
         if left.shape != right.shape:
             sizes = [f"{view.shape[2]} x {view.shape[1]}" for view in (left, right)]
             raise UserError(f"the views of a pair have one size: left is {sizes[0]}, right is {sizes[1]}")
-        batch = [view[None].to(self.device).contiguous(memory_format=torch.channels_last) for view in (left, right)]
-        prediction = self.model(*batch)
-        visible = prediction.visible_logits[0][0].float().cpu() if prediction.visible_logits else None
-        return prediction.disparities[0][0].float().cpu(), visible
+        prediction = self._ask(left, right)
+        size = (left.shape[1], left.shape[2])
+        visible = None
+        if prediction.visible_logits:
+            visible = resize_image(prediction.visible_logits[0].float(), size)[0].cpu()
+        return resize_disparity(prediction.disparities[0].float(), size)[0].cpu(), visible
+
+    def _ask(self, left: Tensor, right: Tensor) -> Prediction:
+        """The network's answer at the size it was trained for, where its header names one, else at the pair's."""
+        size = self.header.input_size or (left.shape[1], left.shape[2])
+        batch = [resize_image(view[None].to(self.device), size) for view in (left, right)]
+        return self.model(*(view.contiguous(memory_format=torch.channels_last) for view in batch))
+
+    @torch.inference_mode()
+    def _fused(self, left: Tensor, right: Tensor, right_view: bool) -> np.ndarray:
+        plain, mirrored = self._ask(left, right), self._ask(*_mirror(left, right))
+        if not plain.disparities_right:
+            raise UserError(f"{self.name}: post-processing needs a network that estimates both views (`recursive`)")
+        if right_view:
+            # The same in a mirror: there the right view is the left one.
+            plain, mirrored = mirrored, plain
+        fused = fuse_by_borders(plain.disparities[0].float(), mirrored.disparities_right[0].float().flip(-1))
+        fused = resize_disparity(fused, (left.shape[1], left.shape[2]))
+        return (fused.flip(-1) if right_view else fused)[0, 0].cpu().numpy()
 
 
 def _judged(ours: tuple[Tensor, Tensor | None], theirs: tuple[Tensor, Tensor | None] | None) -> Match:

@@ -1,0 +1,49 @@
+"""The verb for tables: a study from its data to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stereodistill.cli.options import Device, if_stopped, settle, told
+from stereodistill.errors import UserError
+
+
+def study(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped study, or a YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for stages, results and report; default: studies/NAME.")
+    ] = None,
+    rows: Annotated[str | None, typer.Option("--rows", metavar="A,B", help="Only these rows of the table.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", metavar="NAME=ROOT", help="Where a data set of the study lies; may be repeated."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change every training stage: loop.steps=2 for a trial."),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """A table of rows, each the end of a chain of stages; finished rows are found again."""
+    settle(device, 0)
+    from stereodistill.study import load_study, run_study
+
+    plan = load_study(name)
+    folder = out or Path("studies") / Path(name).stem
+    chosen = [row.strip() for row in (rows or "").split(",") if row.strip()]
+    with if_stopped(lambda: f"finished stages are in {folder}; the same command goes on from there"):
+        table = run_study(plan, folder, rows=chosen, roots=_roots(data or []), changes=changes or (), device=device)
+    told(table.to_markdown(), f"Report: {folder}/report.html   table: {folder}/table.json")
+
+
+def _roots(pairs: list[str]) -> dict[str, str]:
+    roots = {}
+    for pair in pairs:
+        name, separator, root = pair.partition("=")
+        if not (name and separator and root):
+            raise UserError(f"--data {pair!r}: expected NAME=ROOT, NAME as the study calls its data")
+        roots[name] = root
+    return roots

@@ -1,0 +1,138 @@
+"""A study end to end on tiny worlds: stages are made once, found again, and told apart by what they depend on."""
+
+import json
+
+import pytest
+import yaml
+
+from stereodistill.errors import UserError
+from stereodistill.study import load_study, run_study, study_names
+from stereodistill.study.page import judged, means, spread
+from stereodistill.study.plan import Claim
+from stereodistill.study.run import Runner
+
+STREET = {"driving_rig": 1.0, "baseline_m": [0.54, 0.54], "focal_width": [0.58, 0.58], "largest_disparity": [0.3, 0.3]}
+PLAN = {
+    "title": "small",
+    "cite": "a test",
+    "data": {
+        "target": {"kind": "street", "num": 3, "size": [64, 128], "options": STREET},
+        "test": {"kind": "street", "num": 2, "first": 3, "size": [64, 128], "options": STREET},
+    },
+    "judge": "test",
+    "camera": "target",
+    "protocol": "depth",
+    "stages": {
+        "labels": {"teacher": "sgbm", "data": "target"},
+        "mono": {
+            "recipe": "demo",
+            "data": "target",
+            "labels": "labels",
+            "set": {"loop.batch_size": 2, "augment.size": [64, 96], "loop.workers": 0, "loop.steps": 2},
+        },
+        "direct": {
+            "recipe": "demo",
+            "data": "target",
+            "set": {
+                "stage": "supervised_mono", "data": {"source": "pairs", "path": "DATA"}, "loop.batch_size": 2,
+                "augment.size": [64, 96], "loop.workers": 0, "loop.steps": 2,
+            },
+        },
+    },
+    "rows": [
+        {"name": "distilled", "weights": "mono", "published": {"abs_rel": 0.1, "rmse": 4.0}},
+        {"name": "direct", "weights": "direct"},
+        {"name": "SGBM", "weights": "sgbm", "reference": True},
+    ],
+    "claims": [{"text": "labels help", "better": "distilled", "worse": "direct"}],
+    "seeds": [0, 1],
+}  # fmt: skip
+
+
+def plan(tmp_path, **changes):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({**PLAN, **changes}))
+    return load_study(str(path))
+
+
+def test_a_study_makes_its_rows_writes_its_table_and_finds_them_again(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run_study(plan(tmp_path), out, progress=False)
+    table = json.loads((out / "table.json").read_text())
+    assert [row["name"] for row in table["rows"]] == ["distilled", "direct", "SGBM"]
+    assert table["seeds"] == {"distilled": [0, 1], "direct": [0, 1], "SGBM": [0]}
+    assert {column["data"] for column in table["columns"]} == {"measured", "published"}
+    assert table["spread"]["distilled"]["abs_rel"] > 0 and table["spread"]["SGBM"] == {}
+    assert table["claims"][0]["ratio"] > 0
+    page = (out / "report.html").read_text()
+    assert "labels help" in page and page.count("<img") >= 6
+
+    def refuse(*_, **__):
+        raise AssertionError("a finished study trains, labels and judges nothing")
+
+    for name in ("train_shown", "label", "evaluate"):
+        monkeypatch.setattr(f"stereodistill.study.run.{name}", refuse)
+    again = run_study(plan(tmp_path), out, progress=False)
+    assert [row.cells[0].value for row in again.rows] == [row["values"][0] for row in table["rows"]]
+
+
+def test_what_a_stage_depends_on_is_in_its_fingerprint(tmp_path):
+    def prints(**changes):
+        runner = Runner(plan(tmp_path, **changes), tmp_path / "out", progress=False)
+        return {name: runner.fingerprint(name, 0) for name in PLAN["stages"]}
+
+    first = prints()
+    assert prints() == first
+    stages = {**PLAN["stages"], "labels": {"teacher": "lite_stereo", "data": "target"}}
+    other_teacher = prints(stages=stages)
+    assert other_teacher["mono"] != first["mono"] and other_teacher["direct"] == first["direct"]
+    data = {**PLAN["data"], "target": {**PLAN["data"]["target"], "seed": 5}}
+    assert all(new != old for new, old in zip(prints(data=data).values(), first.values(), strict=True))
+    runner = Runner(plan(tmp_path), tmp_path / "out", changes=["optimizer.lr=1e-5"], progress=False)
+    assert runner.fingerprint("mono", 0) != first["mono"] != runner.fingerprint("mono", 1)
+
+
+def test_a_claim_needs_its_ratio_and_seeds_that_do_not_overlap():
+    def results(*values):
+        return {seed: {"metrics": {"abs_rel": value, "a1": None}} for seed, value in enumerate(values)}
+
+    claim = Claim(text="", better="a", worse="b", ratio=1.5)
+    shown = judged(claim, {"a": results(0.1, 0.2), "b": results(0.3, 0.5)})
+    assert shown["shows"] and shown["ratio"] == pytest.approx(0.4 / 0.15) and shown["verdict"] == "shows"
+    assert judged(claim, {"a": results(0.3), "b": results(0.4)})["verdict"] == "does not show"
+    mixed = judged(claim, {"a": results(0.1, 0.35), "b": results(0.3, 0.9)})
+    assert not mixed["shows"] and "spread" in mixed["verdict"]
+    assert means(results(0.1, 0.3)) == {"abs_rel": pytest.approx(0.2), "a1": None}
+    assert spread(results(0.1, 0.3)) == {"abs_rel": pytest.approx(0.1414, abs=1e-4)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"judge": "nothing"}, "no data 'nothing'"),
+        ({"stages": {"a": {"data": "target"}}, "rows": []}, "exactly one of recipe"),
+        ({"stages": {"a": {"recipe": "demo", "data": "x"}}}, "no data 'x'"),
+        ({"stages": {"a": {"recipe": "demo", "data": "test", "start": "b"}}}, "no stage 'b'"),
+        ({"stages": {"a": {"recipe": "demo", "data": "test", "start": "a"}}}, "goes in a circle"),
+        ({"claims": [{"text": "", "better": "x", "worse": "direct"}]}, "no row 'x'"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_plan_that_does_not_hold_together_is_refused(tmp_path, changes, told):
+    with pytest.raises(UserError, match=told):
+        plan(tmp_path, **({"claims": []} | changes))
+
+
+def test_unknown_names_are_told_with_the_known_ones(tmp_path):
+    with pytest.raises(UserError, match="no study 'nowhere'"):
+        load_study("nowhere")
+    with pytest.raises(UserError, match="the rows are distilled, direct, SGBM"):
+        run_study(plan(tmp_path), tmp_path / "out", rows=["other"], progress=False)
+    with pytest.raises(UserError, match="--data names kitti"):
+        Runner(plan(tmp_path), tmp_path, roots={"kitti": "/x"})
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_every_shipped_study_holds_together(name):
+    study = load_study(name)
+    assert study.rows and study.cite
