@@ -10,11 +10,11 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from stereodistill.data.label_files import (
     link_or_copy,
     write_label,
 )
+from stereodistill.data.layouts import PairFiles
+from stereodistill.data.listed import ListedPairs
+from stereodistill.data.tolerant import OnError, Skipped, Tolerant, check_on_error
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import write_rig
 from stereodistill.io.images import write_image
@@ -50,9 +53,14 @@ class LabelSummary:
     num_new: int
     num_old: int
     """Pairs that were finished before."""
-    unreadable: tuple[str, ...]
-    """Names left out under `on_error="skip"`."""
+    skipped: tuple[Skipped, ...]
+    """Pairs left out under `on_error="skip"`, and why."""
     elapsed_s: float
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Names of the pairs left out."""
+        return tuple(row.name for row in self.skipped)
 
 
 def label(
@@ -65,7 +73,7 @@ def label(
     shard: tuple[int, int] = (0, 1),
     workers: int = 2,
     limit: int | None = None,
-    on_error: Literal["stop", "skip"] = "stop",
+    on_error: OnError = "stop",
     progress: bool = False,
     layout: str = "auto",
     rig: Rig | None = None,
@@ -93,16 +101,18 @@ def label(
     start_s = time.monotonic()
     _check_options(shard, workers, on_error)
     dataset = open_dataset(data, layout=layout, rig=rig, limit=limit) if isinstance(data, (str, Path)) else data
+    if isinstance(dataset, ListedPairs) and not dataset.has_right:
+        raise UserError(f"{dataset.title} has no second view: there is nothing to match")
     # A folder that cannot be used is found before the teacher is loaded, which may take long.
     _refuse_other_content(Path(out))
     loaded = load_teacher(teacher, device) if isinstance(teacher, (str, Path)) else teacher
     num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
-    job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",))
+    job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
     source = str(data) if isinstance(data, (str, Path)) else ""
     job.claim(source, num_pairs)
     indices = range(num_pairs * shard[0] // shard[1], num_pairs * (shard[0] + 1) // shard[1])
     try:
-        job.run(indices, workers, on_error, progress)
+        job.run(indices, workers, progress)
     except KeyboardInterrupt:
         done = f"{job.count()} of {num_pairs} pairs are labelled in {out}"
         raise KeyboardInterrupt(f"stopped; {done}; the same command goes on from there") from None
@@ -112,7 +122,7 @@ def label(
     job.count()
     return LabelSummary(
         out=Path(out), teacher=loaded.name, num_pairs=len(indices), num_new=job.num_new, num_old=job.num_old,
-        unreadable=tuple(job.unreadable), elapsed_s=time.monotonic() - start_s,
+        skipped=tuple(job.tolerant.skipped), elapsed_s=time.monotonic() - start_s,
     )  # fmt: skip
 
 
@@ -124,9 +134,9 @@ class _Job:
     dataset: StereoDataset
     teacher: Teacher
     views: tuple[str, ...]
+    tolerant: Tolerant
     num_new: int = 0
     num_old: int = 0
-    unreadable: list[str] = field(default_factory=list)
 
     def claim(self, source: str, num_pairs: int) -> None:
         """Put our header into the folder, or refuse when labels of another teacher are there."""
@@ -150,7 +160,7 @@ class _Job:
         )
         self._header.write(self.out)
 
-    def run(self, indices: Sequence[int], workers: int, on_error: str, progress: bool) -> None:
+    def run(self, indices: Sequence[int], workers: int, progress: bool) -> None:
         """Label what is not finished: reading and writing run in threads beside the teacher."""
         files = LabelFiles(self.out)
         todo = [index for index in indices if not self._is_finished(files, index)]
@@ -159,13 +169,9 @@ class _Job:
         with show_progress("labelling", progress) as report, ThreadPoolExecutor(workers) as writers:
             report(self.num_old, len(indices))
             for num_seen, (index, coming) in enumerate(self._read_ahead(todo, workers), self.num_old + 1):
-                try:
-                    pair = coming.result()
-                    labels = self._match(index, pair, files)
-                except UserError as error:
-                    self._give_up(index, error, on_error)
-                else:
-                    writes.append(writers.submit(self._write, index, pair, labels))
+                labelled = self.tolerant.get(index, partial(self._label, coming=coming, files=files))
+                if labelled is not None:
+                    writes.append(writers.submit(self._write, index, *labelled))
                 while len(writes) > 2 * workers:
                     self._settle(writes)
                 report(num_seen, len(indices))
@@ -182,8 +188,8 @@ class _Job:
 
     def _is_finished(self, files: LabelFiles, index: int) -> bool:
         name = label_name(self.dataset.names[index])
-        if isinstance(self.dataset, PairDataset):
-            source = self.dataset.pair_files(index)
+        source = _files(self.dataset, index)
+        if source is not None:
             for view in SIDES:
                 mine, theirs = getattr(source, view), files.find(view, name)
                 if theirs is not None and mine.stat().st_size != theirs.stat().st_size:
@@ -193,7 +199,7 @@ class _Job:
 
     def _read_ahead(self, indices: Sequence[int], workers: int) -> Iterator[tuple[int, Future[StereoPair]]]:
         # A video has one decoder and is fastest in order; image files can be read side by side.
-        num_readers = workers if isinstance(self.dataset, PairDataset) else 1
+        num_readers = workers if isinstance(self.dataset, (PairDataset, ListedPairs)) else 1
         readers, coming = ThreadPoolExecutor(num_readers), iter(indices)
         try:
             ahead = deque((i, readers.submit(self.dataset.load, i)) for i in islice(coming, num_readers + 1))
@@ -203,11 +209,9 @@ class _Job:
         finally:
             readers.shutdown(cancel_futures=True)
 
-    def _give_up(self, index: int, error: UserError, on_error: str) -> None:
-        name = self.dataset.names[index]
-        if on_error == "stop":
-            raise UserError(f"pair {name}: {error}; mend it or leave such pairs out with --on-error skip") from None
-        self.unreadable.append(name)
+    def _label(self, index: int, coming: Future[StereoPair], files: LabelFiles) -> tuple[StereoPair, Labels]:
+        pair = coming.result()
+        return pair, self._match(index, pair, files)
 
     def _match(self, index: int, pair: StereoPair, files: LabelFiles) -> Labels:
         name, teacher = self.dataset.names[index], self.teacher
@@ -229,9 +233,10 @@ class _Job:
         if pair.rig.is_metric:
             write_rig(self.out / "rig" / f"{name}.json", pair.rig)
         # The left image goes last: a folder that is read while we write shows finished pairs only.
+        files = _files(self.dataset, index)
         for view in ("right", "left"):
-            if isinstance(self.dataset, PairDataset):
-                source = getattr(self.dataset.pair_files(index), view)
+            if files is not None:
+                source = getattr(files, view)
                 link_or_copy(source, self.out / view / f"{name}{source.suffix}")
             else:
                 image = getattr(pair, view).image.permute(1, 2, 0).numpy()
@@ -242,13 +247,19 @@ class _Job:
         self.num_new += 1
 
 
+def _files(dataset: StereoDataset, index: int) -> PairFiles | None:
+    """The files whose content is exactly the pictures of pair `index`; None when there are no such files."""
+    if isinstance(dataset, PairDataset) or (isinstance(dataset, ListedPairs) and dataset.images_are_files):
+        return dataset.pair_files(index)
+    return None
+
+
 def _check_options(shard: tuple[int, int], workers: int, on_error: str) -> None:
     if not 0 <= shard[0] < shard[1]:
         raise UserError(f"shard is k/n with 0 <= k < n, for example 0/4; found {shard[0]}/{shard[1]}")
     if workers < 1:
         raise UserError(f"workers must be at least 1, found {workers}")
-    if on_error not in ("stop", "skip"):
-        raise UserError(f"on_error is 'stop' or 'skip', found {on_error!r}")
+    check_on_error(on_error)
 
 
 def _refuse_other_content(out: Path) -> None:

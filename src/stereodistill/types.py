@@ -139,6 +139,10 @@ class Prediction:
     """Decoder features, finest first, for distillation in feature space."""
     matching_logits: tuple[Tensor, ...] = ()
     """(B, D, h, w) scores over displacements 0..D-1 cells of the matching grid, for direct supervision."""
+    disparities_right: tuple[Tensor, ...] = ()
+    """Disparity of the right view, same scales and unit, from networks that estimate both views."""
+    earlier: tuple[Prediction, ...] = ()
+    """Estimates on the way to this one, first one first, from networks that work in several passes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,3 +63,55 @@ def pairs_folder(tmp_path):
         return root
 
     return write
+
+
+KITTI_SIZE = (36, 124)
+_CAM_TO_CAM = """calib_time: 09-Jan-2012 13:57:47
+R_rect_00: 1 0 0 0 1 0 0 0 1
+S_rect_02: 1.240000e+02 3.600000e+01
+P_rect_02: 1e+02 0 62 6 0 1e+02 18 0 0 0 1 0
+S_rect_03: 1.240000e+02 3.600000e+01
+P_rect_03: 1e+02 0 62 -44 0 1e+02 18 0 0 0 1 0
+"""
+_VELO_TO_CAM = """calib_time: 15-Mar-2012 11:37:16
+R: 0 -1 0 0 0 -1 1 0 0
+T: 0 0 -0.27
+delta_f: 0 0
+"""
+
+
+def _wall_scan(depth_m: float) -> np.ndarray:
+    """A scan (N, 4) that hits every third pixel of camera 2 at `depth_m`, left of a gap that nothing is in."""
+    v, u = np.mgrid[2:36:3, 2:80:3].reshape(2, -1)
+    x, y = (u - 62) / 100 * depth_m - 0.06, (v - 18) / 100 * depth_m
+    return np.stack([np.full_like(x, depth_m + 0.27), -x, -y, np.ones_like(x)], axis=1).astype("<f4")
+
+
+@pytest.fixture
+def kitti_drives(tmp_path):
+    """write([(day, drive, frame), ...]) -> root of raw drives with pictures, calibration and walls 10 m away.
+
+    The small cameras have f = 100 px, B = 0.5 m, 124 x 36 pixels: the wall's disparity is 5 px.
+    """
+    from stereodistill.io.images import write_image
+
+    def write(frames, suffix=".png", scans=True, root=tmp_path / "kitti"):
+        for number, (day, drive, frame) in enumerate(frames):
+            folder = root / day / f"{day}_drive_{drive}_sync"
+            for camera, image in zip(("image_02", "image_03"), _shifted_pair(number), strict=True):
+                (folder / camera / "data").mkdir(parents=True, exist_ok=True)
+                write_image(folder / camera / "data" / f"{frame:010d}{suffix}", image)
+            (root / day / "calib_cam_to_cam.txt").write_text(_CAM_TO_CAM)
+            (root / day / "calib_velo_to_cam.txt").write_text(_VELO_TO_CAM)
+            if scans:
+                (folder / "velodyne_points" / "data").mkdir(parents=True, exist_ok=True)
+                _wall_scan(10.0).tofile(folder / "velodyne_points" / "data" / f"{frame:010d}.bin")
+        return root
+
+    return write
+
+
+def _shifted_pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A textured pair of `KITTI_SIZE` that differs by 5 px everywhere."""
+    wide = _texture(np.random.default_rng(seed), KITTI_SIZE[0], KITTI_SIZE[1] + 5)
+    return np.ascontiguousarray(wide[:, :-5]), np.ascontiguousarray(wide[:, 5:])

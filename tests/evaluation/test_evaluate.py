@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from stereodistill.errors import UserError
-from stereodistill.evaluation import evaluate, find_protocol, score_image
+from stereodistill.evaluation import evaluate, find_protocol, score_image, shortfall
 from stereodistill.types import Rig, StereoPair
 
 RIG = Rig(focal_px=100.0, baseline_m=0.5, width=40)  # as in conftest.py
@@ -36,7 +36,11 @@ class Fixed:
 def test_result_has_exactly_the_fields_of_the_contract(make_pair, pairs_of):
     data = pairs_of([make_pair("a", 5.0), make_pair("b", 10.0)])
     result = evaluate(data=data, protocol="stereo", source=Fixed(5.5))
-    assert list(result) == ["protocol", "num_images", "metrics", "weights", "per_image"]
+    assert list(result) == [
+        "protocol", "options", "data", "num_images", "num_expected", "skipped", "metrics", "weights", "per_image",
+    ]  # fmt: skip
+    assert result["options"] == {"maxdisp": None, "flip": False, "grey": False, "limit": None}
+    assert (result["data"], result["num_expected"], result["skipped"]) == (None, None, [])
     assert (result["protocol"], result["num_images"], result["weights"]) == ("stereo", 2, "fixed")
     assert [row["name"] for row in result["per_image"]] == ["a", "b"]
     assert result["metrics"]["epe"] == pytest.approx((0.5 + 4.5) / 2)
@@ -160,3 +164,66 @@ def test_sgbm_on_a_real_street(real_data, protocol):
     else:
         # Every hole counts as wrong, so D1 is at least the share of holes.
         assert metrics["epe"] < 2.5 and 100 - metrics["density"] < metrics["d1"] < 40
+
+
+@dataclass
+class Spoiled:
+    """Pairs of which some cannot be read."""
+
+    pairs: list[StereoPair]
+    broken: tuple[int, ...]
+    total: int = 4
+    title: str = "made_up:test"
+
+    @property
+    def names(self) -> list[str]:
+        return [str(pair.name) for pair in self.pairs]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def load(self, index: int) -> StereoPair:
+        if index in self.broken:
+            raise UserError(f"no file /discs/{index}.png: check the path")
+        return self.pairs[index]
+
+
+def test_unreadable_pairs_stop_or_are_left_out_and_named(make_pair, caplog):
+    data = Spoiled([make_pair("a"), make_pair("b"), make_pair("c"), make_pair("d", None)], broken=(1,))
+    with pytest.raises(UserError, match=r"^pair b: no file /discs/1.png: check the path; .* with --on-error skip$"):
+        evaluate(data=data, protocol="stereo", source=Fixed(5.0))
+    with caplog.at_level(logging.WARNING):
+        result = evaluate(data=data, protocol="stereo", source=Fixed(5.0), on_error="skip")
+    assert "1 of 4 pairs have no ground truth" in caplog.text
+    assert result["num_images"] == 2 and [row["name"] for row in result["per_image"]] == ["a", "c"]
+    assert result["skipped"] == [{"name": "b", "reason": "no file /discs/1.png: check the path"}]
+    assert (result["data"], result["num_expected"]) == ("made_up:test", 4)
+    assert shortfall(result) == "2 of 4 images" and json.loads(json.dumps(result)) == result
+    with pytest.raises(UserError, match="none of the 4 pairs has ground truth .*; 3 cannot be read, the first: no f"):
+        evaluate(data=replace(data, broken=(0, 1, 2)), protocol="stereo", source=Fixed(5.0), on_error="skip")
+
+
+def test_shortfall_in_words():
+    assert shortfall({"num_images": 697, "num_expected": 697}) == ""
+    assert shortfall({"num_images": 7, "num_expected": None}) == shortfall({"num_images": 7}) == ""
+    assert shortfall({"num_images": 652, "num_expected": 697}) == "652 of 697 images"
+    assert shortfall({"num_images": 888, "num_expected": 697}) == "888 images, not the 697 of the test set"
+
+
+@pytest.mark.parametrize("protocol", ["eigen", "eigen-50m", "eigen-lidar-view", "eigen-improved", "make3d"])
+def test_lidar_protocols_refuse_data_without_lidar(make_pair, pairs_of, protocol):
+    with pytest.raises(UserError, match="open the data set by name .* for any other ground truth take 'depth'"):
+        evaluate(data=pairs_of([make_pair()]), protocol=protocol, source=Fixed(5.0))
+    with pytest.raises(UserError, match="no mask of moving objects; open kitti_stereo:2015=ROOT"):
+        evaluate(data=pairs_of([make_pair()]), protocol="kitti-stereo:region=fg", source=Fixed(5.0))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "measured_by"),
+    [("eigen", "improved"), ("eigen-improved", "lidar"), ("eigen-lidar-view", "rendered"), ("make3d", "lidar")],
+)
+def test_a_protocol_refuses_another_kind_of_ground_truth(make_pair, pairs_of, protocol, measured_by):
+    data = pairs_of([make_pair()])
+    data.depth, data.depth_from, data.title = (lambda index: None), measured_by, "somewhere:test"
+    with pytest.raises(UserError, match="somewhere:test has"):
+        evaluate(data=data, protocol=protocol, source=lambda pair: (pair.left.disparity[0].numpy(), None))

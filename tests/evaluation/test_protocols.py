@@ -6,12 +6,43 @@ import numpy as np
 import pytest
 
 from stereodistill.errors import UserError
-from stereodistill.evaluation.protocols import PLANNED, PROTOCOLS, crop_box, find_protocol
+from stereodistill.evaluation.options import find_protocol
+from stereodistill.evaluation.protocols import FIELDS, PROTOCOLS, crop_box
 
 
-def test_available_now():
-    assert set(PROTOCOLS) == {"stereo", "depth", "kitti-stereo"}
-    assert not set(PLANNED) & set(PROTOCOLS)
+def test_all_of_the_contract_and_how_they_differ():
+    eigens = {"eigen", "eigen-50m", "eigen-lidar-view", "eigen-improved"}
+    assert set(PROTOCOLS) == eigens | {"make3d", "depth", "kitti-stereo", "sceneflow", "middlebury", "stereo"}
+    expected = {name: protocol.num_expected for name, protocol in PROTOCOLS.items() if protocol.num_expected}
+    assert expected == {
+        "eigen": 697, "eigen-50m": 697, "eigen-lidar-view": 697, "eigen-improved": 652, "make3d": 134,
+        "sceneflow": 4370,
+    }  # fmt: skip
+    assert {name for name, protocol in PROTOCOLS.items() if protocol.scaling} == set(), "metric unless asked"
+    assert all(protocol.min_depth_m == 1e-3 for protocol in PROTOCOLS.values())
+    assert {name for name, protocol in PROTOCOLS.items() if protocol.lidar} == eigens | {"make3d"}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_its_options_are_those_it_names(name):
+    protocol = PROTOCOLS[name]
+    assert protocol.name == name and set(protocol.options) <= set(FIELDS) and set(protocol.stated) <= set(FIELDS)
+    assert find_protocol(name) is protocol and find_protocol(protocol.full_name) == protocol
+    assert set(protocol.settings) == set(protocol.options)
+    values = {"crop": "=eigen", "cap": "=33.25", "far": "=dropped", "scaling": "=median", "holes": "=near",
+              "maxdisp": "=100", "region": "=fg", "flip": "", "grey": "", "limit": "=3"}  # fmt: skip
+    every = find_protocol(f"{name}:" + ",".join(option + values[option] for option in protocol.options))
+    assert find_protocol(every.full_name) == every and every != protocol
+    for option in set(protocol.options) - {"far"}:
+        assert option + values[option] in every.full_name
+
+
+def test_full_names_of_the_literature():
+    names = {name: protocol.full_name for name, protocol in PROTOCOLS.items()}
+    assert names["eigen"] == "eigen:crop=garg,cap=80" and names["eigen-50m"] == "eigen-50m:crop=garg,cap=50"
+    assert names["eigen-improved"] == "eigen-improved:crop=none,cap=80" and names["make3d"] == "make3d:crop=none,cap=70"
+    assert names["sceneflow"] == "sceneflow:maxdisp=192" and names["middlebury"] == "middlebury"
+    assert find_protocol("eigen:crop=eigen,scaling=median").full_name == "eigen:crop=eigen,cap=80,scaling=median"
 
 
 def test_full_name_states_every_option_and_reads_back():
@@ -31,12 +62,6 @@ def test_keyword_options_come_on_top_of_the_name():
     assert find_protocol("depth:crop=garg,cap=50", crop="none").full_name == "depth:crop=none,cap=50"
 
 
-@pytest.mark.parametrize("name", PLANNED)
-def test_planned_protocols_name_what_exists(name):
-    with pytest.raises(UserError, match="not available yet: choose one of stereo, kitti-stereo, depth"):
-        find_protocol(name)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -48,6 +73,13 @@ def test_planned_protocols_name_what_exists(name):
         ("depth:zoom=2", "option 'zoom=2' is unknown"),
         ("stereo:cap=50", "scores disparity and has no cap"),
         ("stereo:limit=0", "at least 1"),
+        ("stereo:limit=two", "at least 1"),
+        ("eigen:scaling=mean", "scaling 'mean' is unknown: choose one of median, none"),
+        ("eigen:flip=yes", "option 'flip=yes' is unknown: crop="),
+        ("eigen:crop", "option 'crop' is unknown"),
+        ("eigen:maxdisp=3", "scores depth and has no maxdisp"),
+        ("sceneflow:maxdisp=0", "expected pixels"),
+        ("middlebury:region=fg", "has no region"),
     ],
 )
 def test_bad_names_and_options(text, message):

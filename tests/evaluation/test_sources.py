@@ -11,7 +11,7 @@ from torch import nn
 
 from stereodistill.errors import UserError
 from stereodistill.evaluation import constant_baseline, evaluate
-from stereodistill.evaluation.sources import at_size
+from stereodistill.evaluation.estimate import at_size
 from stereodistill.io.disparity import write_disparity
 from stereodistill.io.images import write_image
 from stereodistill.predict import MonoPredictor
@@ -49,9 +49,10 @@ def test_folder_of_predictions_by_name(tmp_path):
     assert [row["epe"] for row in result["per_image"]] == pytest.approx([0.5, 1.0])
     assert result["weights"] == str(guess)
     (guess / "one.npy").unlink()
-    with pytest.raises(UserError, match="no prediction for pair 'one': expected exactly one of one.png, one.pfm"):
+    lacking = r"no prediction for pair 'one' \(1 of 2 pairs have one\): expected exactly one of one.png, one.pfm"
+    with pytest.raises(UserError, match=lacking):
         evaluate(data=tmp_path / "data", protocol="stereo", predictions=guess)
-    with pytest.raises(UserError, match="no such folder of predictions"):
+    with pytest.raises(UserError, match="no such file or folder of predictions"):
         evaluate(data=tmp_path / "data", protocol="stereo", predictions=tmp_path / "absent")
 
 

@@ -77,7 +77,7 @@ def street(real_data):
     calibration = folder / "calib_cam_to_cam.txt", folder / "calib_velo_to_cam.txt"
     left, right = (read_lidar_projection(*calibration, camera)[0] for camera in (2, 3))
     size = read_lidar_projection(*calibration, 2)[1]
-    scans = sorted((folder / "velodyne_front").glob("*.bin")) + [folder / "velodyne" / "000054.bin"]
+    scans = [*sorted((folder / "velodyne_front").glob("*.bin")), folder / "velodyne" / "000054.bin"]
     frames = [(read_scan(p), *read_disparity(folder / "disp_occ_0" / f"{p.stem}_10.png")) for p in scans]
     return frames, torch.from_numpy(left), size, abs(float((left - right)[0, 3]))
 

@@ -22,6 +22,7 @@ OPTIONS = {
     "match": ("--out", "--teacher", "--right", "--confidence"),
     "predict": ("--weights", "--out", "--save", "--focal-px", "--width"),
     "train": ("--out", "--resume"),
+    "study": ("--out", "--rows", "--data", "--set"),
     "evaluate": ("--weights", "--predictions", "--data", "--protocol", "--json"),
     "synth": ("--num", "--size", "--out"),
     "export": ("--weights", "--out"),

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from stereodistill.config import read_recipe, recipe_names
+from stereodistill.data import DATASETS
 from stereodistill.engine.recipe import load_recipe
 from stereodistill.label import label
-from stereodistill.weights import load_weights
+from stereodistill.models import build
+from stereodistill.weights import WeightsHeader, load_weights, save_weights
 
 SHORT = ("loop.steps=2", "loop.epochs=null", "loop.batch_size=2", "loop.accumulate=1", "loop.workers=0",
          "loop.precision=f32", "augment.size=[64,128]")  # fmt: skip
@@ -25,14 +27,47 @@ def labels(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _small(recipe: dict[str, Any], rendered: Path, labels: Path, weights: Path) -> list[str]:
+# The published networks are large: few channels train as well as many.
+FEW = {
+    "dispnet": {"channel_share": 0.1},
+    "psmnet": {"channel_share": 0.1, "max_disparity_px": 32},
+    "vgg_mono": {"channel_share": 0.1},
+}
+
+
+@pytest.fixture(scope="module")
+def starts(stereo_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Architecture -> untrained weights that a recipe can start from."""
+    folder, found = tmp_path_factory.mktemp("starts"), {"lite_stereo": stereo_weights}
+    for name, options in FEW.items():
+        network = build(name, **options)
+        header = WeightsHeader(architecture=name, kind=network.kind)
+        found[name] = save_weights(folder / name, network, header)
+    return found
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file like torchvision's VGG-16, as thin as the network under test."""
+    path = tmp_path_factory.mktemp("imagenet") / "vgg16.pth"
+    network = build("vgg_mono", **FEW["vgg_mono"])
+    state = network.state_dict()
+    torch.save({theirs: state[ours].clone() for ours, theirs in network.encoder_names().items()}, path)
+    return path
+
+
+def _small(recipe: dict[str, Any], rendered: Path, labels: Path, starts: dict[str, Path], imagenet: Path) -> list[str]:
     """Overrides that make any recipe a matter of seconds, without leaving out what it trains on."""
     data = recipe.get("data", {})
     if data.get("source") == "pairs":
         small = [f"data.path={rendered}", *([f"data.labels={labels}"] if "labels" in data else [])]
     else:
         small = ["data.size=[64,128]", f"data.reuse={{{', '.join(f'{world}: 2' for world in data.get('reuse', {}))}}}"]
-    return [*SHORT, *small, *([f"model.weights={weights}"] if "weights" in recipe["model"] else [])]
+    model = recipe["model"]
+    small += [f"model.options.{key}={value}" for key, value in FEW.get(model["name"], {}).items()]
+    small += [f"model.weights={starts[model['name']]}"] if "weights" in model else []
+    small += [f"model.encoder_weights={imagenet}"] if "encoder_weights" in model else []
+    return [*SHORT, *small]
 
 
 def test_precision_can_be_given_as_the_error_message_says():
@@ -49,12 +84,25 @@ def test_recipe_is_understood(name):
     assert load_recipe(name).cite
 
 
-@pytest.mark.parametrize("name", recipe_names())
-def test_recipe_trains_two_steps(cli, name, rendered, labels, stereo_weights, tmp_path):
-    overrides = _small(read_recipe(name), rendered, labels, stereo_weights)
+@pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("ye2021/")])
+def test_recipe_trains_two_steps(cli, name, rendered, labels, starts, imagenet, tmp_path):
+    overrides = _small(read_recipe(name), rendered, labels, starts, imagenet)
     done = cli("train", name, *overrides, "--out", tmp_path / "run", "--seed", 1, "--device", "cpu")
     assert done.code == 0, done.err
     model, header = load_weights(tmp_path / "run" / "weights")
     assert header.recipe["loop"]["seed"] == 1
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) >= 2
+
+
+def test_a_recipe_in_a_folder_is_found_by_name_and_a_misspelt_one_lists_what_there_is(cli, tmp_path):
+    assert load_recipe("guo2018/stereo_noft", ["model.weights=w"]).model.name == "dispnet"
+    complaint = cli("train", "guo2018/stereo_noftt", "--out", tmp_path / "run").complaint
+    assert "no recipe 'guo2018/stereo_noftt'" in complaint and "guo2018/stereo_noft," in complaint
+
+
+def test_recipes_of_the_paper_name_their_data_by_name():
+    """Roots come from the environment: a recipe that named a folder would run on one machine only."""
+    for name in recipe_names():
+        if name.startswith("guo2018/"):
+            assert read_recipe(name)["data"]["path"].split(":")[0] in DATASETS, name

@@ -58,6 +58,35 @@ def test_mixed_conditions_are_refused_or_marked(change):
     assert best(marked) == {"a": ["d1"], "b": [], "c": []}
 
 
+def test_a_part_of_the_test_set_is_marked_and_never_wins():
+    rows = {
+        "part": {"kitti": result("eigen:crop=garg,cap=80", 640, abs_rel=0.09) | {"num_expected": 697}},
+        "whole": {"kitti": result("eigen:crop=garg,cap=80", 697, abs_rel=0.1) | {"num_expected": 697}},
+        "other": {"kitti": result("eigen:crop=garg,cap=80", 697, abs_rel=0.2) | {"num_expected": 697}},
+    }
+    with pytest.raises(UserError, match="'part' on 'kitti' was scored with .* 640 images of 697, the column with"):
+        Table.from_results("t", rows, ("abs_rel",))
+    marked = Table.from_results("t", rows, ("abs_rel",), mark_mixed=True)
+    assert marked.protocol_lines == ("kitti: eigen:crop=garg,cap=80, 697 images",)
+    assert marked.footnotes == ("† eigen:crop=garg,cap=80, ⚠ 640 images of 697",)
+    assert best(marked) == {"part": [], "whole": ["abs_rel"], "other": []}
+    del rows["whole"], rows["other"]
+    alone = Table.from_results("t", rows, ("abs_rel",))
+    assert alone.protocol_lines == ("kitti: eigen:crop=garg,cap=80, ⚠ 640 images of 697",)
+    assert "⚠ 640 images of 697" in alone.to_markdown()
+
+
+def test_splits_of_a_data_set_are_conditions_too():
+    def of(split: str) -> dict:
+        return {"kitti": result("kitti-stereo", 200, d1=2.0) | {"data": split, "num_expected": 200}}
+
+    rows = {"a": of("kitti_stereo:2015"), "b": of("kitti_stereo:2015_noc")}
+    with pytest.raises(UserError, match="on kitti_stereo:2015_noc, 200 images"):
+        Table.from_results("t", rows, ("d1",))
+    marked = Table.from_results("t", rows, ("d1",), mark_mixed=True)
+    assert marked.footnotes == ("† kitti-stereo on kitti_stereo:2015_noc, 200 images",)
+
+
 def test_different_data_sets_may_have_different_protocols():
     rows = {"a": {"x": result(d1=2.0), "y": result("stereo", 3, d1=1.0)}, "b": {"y": result("stereo", 3, d1=2.0)}}
     two = Table.from_results("t", rows, ("d1",))
@@ -78,7 +107,8 @@ def test_markdown():
 def test_json_is_strict_and_complete():
     values = json.loads(json.dumps(table().to_json(), allow_nan=False))
     assert values["columns"][0] == {
-        "metric": "abs_rel", "data": "kitti", "protocol": "depth:crop=none,cap=80", "num_images": 10, "unit": "",
+        "metric": "abs_rel", "data": "kitti", "protocol": "depth:crop=none,cap=80", "num_images": 10,
+        "num_expected": None, "split": "", "unit": "",
     }  # fmt: skip
     assert values["rows"][1] == {
         "name": "other | one", "values": [0.2, None, 0.95], "best": [False, False, True], "marks": ["", "", ""],

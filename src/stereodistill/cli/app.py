@@ -61,4 +61,5 @@ for _verb in (
     app.command()(_verb)
 _weights.command("list")(network.weights_list)
 _weights.command("show")(network.weights_show)
+_weights.command("import")(network.weights_import)
 app.add_typer(_weights, name="weights")

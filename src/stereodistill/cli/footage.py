@@ -88,6 +88,7 @@ def label(
     part, rig = _shard(shard), rig_of(focal_px, baseline_m, width)
     if on_error not in ("stop", "skip"):
         raise UserError(f"--on-error is stop or skip, found {on_error!r}")
+    from stereodistill.data.tolerant import skip_report
     from stereodistill.label import label as write_labels
 
     settle(device, seed)
@@ -96,8 +97,7 @@ def label(
         on_error=on_error, progress=True, layout=layout, rig=rig,
     )  # fmt: skip
     told(f"{done.num_new} pairs labelled by {done.teacher} in {done.elapsed_s:.0f} s, {done.num_old} were there: {out}")
-    if done.unreadable:
-        told(f"left out, unreadable: {', '.join(done.unreadable)}")
+    told(*skip_report(done.skipped))
 
 
 def match(
@@ -161,6 +161,11 @@ def synth(
 def _findings(found: CheckReport) -> Sequence[str]:
     lines = [
         f"{found.num_pairs} pairs, {found.num_readable} readable; geometry measured on {found.num_measured}",
+        *(
+            [f"{found.split}: {found.num_expected} frames in the split, {found.num_missing} missing"]
+            if found.split
+            else []
+        ),
         *(f"  {name} {value:g}" for name, value in found.figures.items()),
     ]
     for severity, code, where, message, remedy in found.table():

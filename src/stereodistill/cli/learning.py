@@ -103,11 +103,14 @@ def train(
     On several GPUs or machines: accelerate launch -m stereodistill train RECIPE --out DIR
     """
     settle(device, seed or 0)
+    from stereodistill.data.tolerant import read_journal, skip_report
+    from stereodistill.engine.samples import SKIPPED
     from stereodistill.engine.train import train as train_stage
 
     changes = [*(overrides or ()), *([] if seed is None else [f"loop.seed={seed}"])]
     with if_stopped(lambda: _saved_steps(out)), _steps_shown() as on_step:
         weights = train_stage(recipe, out, overrides=changes, resume=resume, device=device, on_step=on_step)
+    told(*skip_report(read_journal(out / SKIPPED)))
     told(f"Weights: {weights}   log: {out}/log.jsonl", f"Next: stereodistill weights show {weights}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +36,9 @@ def predict(
     ] = None,
     focal_px: FocalPx = None,
     width: Width = None,
+    post_process: Annotated[
+        bool, typer.Option("--post-process", help="Fuse with the answer for the mirror image: twice the time.")
+    ] = False,
     limit: Limit = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -54,18 +57,35 @@ def predict(
     if not isinstance(predictor, MonoPredictor):
         raise UserError(f"{weights} is a stereo network: `stereodistill match LEFT RIGHT --out FILE` takes two views")
     with if_stopped(lambda: f"finished maps are in {out}"):
-        num, kinds = predict_all(found, predictor, out, kinds, focal_px, width)
+        num, kinds = predict_all(found, predictor, out, kinds, focal_px, width, post_process)
     told(f"{num} {'image' if num == 1 else 'images'} -> {', '.join(f'{out}/{kind}' for kind in kinds)}")
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option("--data", help="Stereo pairs with ground truth.")],
+    data: Annotated[Path, typer.Option("--data", help="Pairs with ground truth: a path, or NAME:SPLIT=ROOT.")],
     protocol: Annotated[
-        str, typer.Option("--protocol", help="depth, stereo or kitti-stereo; options as in depth:crop=garg,cap=50.")
+        str,
+        typer.Option(
+            "--protocol",
+            help="eigen, eigen-50m, eigen-lidar-view, eigen-improved, make3d, depth, kitti-stereo, sceneflow, "
+            "middlebury or stereo; options as in eigen:crop=eigen,scaling=median.",
+        ),
     ],
     weights: Annotated[str | None, typer.Option("--weights", help="Mono or stereo weights, or a teacher.")] = None,
     predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="Or a folder of finished disparity maps.")
+        Path | None,
+        typer.Option("--predictions", help="Or finished maps: one .npy or .npz for all images, or a folder of files."),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            "--unit",
+            help="What their numbers mean: disparity-px (default of folders), disparity-width (shares of the width, "
+            "default of one file), depth-m, disparity-relative, depth-relative.  PNG: 16 bit, number * 256.",
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option("--scale", help="Metres = SCALE * relative depth, or SCALE / relative disparity.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result, image by image.")] = None,
     layout: Layout = "auto",
@@ -74,10 +94,15 @@ def evaluate(
     width: Width = None,
     grey: Annotated[bool, typer.Option("--grey", help="Show grey images to the network.")] = False,
     limit: Limit = None,
+    on_error: Annotated[
+        str, typer.Option("--on-error", metavar="stop|skip", help="At a corrupt or missing file of the data.")
+    ] = "stop",
     device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
     """Score predictions against ground truth."""
+    if on_error not in ("stop", "skip"):
+        raise UserError(f"--on-error is stop or skip, found {on_error!r}")
     from stereodistill.data import open_dataset
     from stereodistill.evaluation import evaluate as score
     from stereodistill.io.files import write_bytes
@@ -86,17 +111,31 @@ def evaluate(
     rig = rig_of(focal_px, baseline_m, width)
     dataset = open_dataset(data, layout=layout, rig=rig, limit=limit)
     result = score(
-        data=dataset, protocol=protocol, weights=weights, predictions=predictions, device=device, grey=grey,
-        limit=limit, progress=True,
+        data=dataset, protocol=protocol, weights=weights, predictions=predictions, unit=unit, scale=scale,
+        device=device, grey=grey, limit=limit, on_error=on_error, progress=True,
     )  # fmt: skip
     if json_file:
         write_bytes(json_file, json.dumps(result, indent=2).encode())
-    told(f"{result['weights']} on {result['num_images']} images of {data}, protocol {result['protocol']}")
-    told(
-        *(f"  {name:<12} {'-' if value is None else format(value, '.4f')}" for name, value in result["metrics"].items())
-    )
+    told(*_scores(result, str(data)))
     if json_file:
         told(f"Image by image: {json_file}")
+
+
+def _scores(result: dict[str, Any], data: str) -> list[str]:
+    """What was scored, how, the numbers, and what makes them differ from a whole test set's."""
+    from stereodistill.data.tolerant import Skipped, skip_report
+    from stereodistill.evaluation import shortfall
+
+    short = shortfall(result)
+    lines = [
+        f"{result['weights']} on {short or str(result['num_images']) + ' images'} of {data}, "
+        f"protocol {result['protocol']}"
+    ]
+    numbers = result["metrics"].items()
+    lines += [f"  {name:<12} {'-' if value is None else format(value, '.4f')}" for name, value in numbers]
+    if short:
+        lines.append(f"† {short}: these numbers do not compare with those of the whole test set")
+    return lines + skip_report(Skipped(**row) for row in result["skipped"])
 
 
 def export(
@@ -133,3 +172,17 @@ def weights_show(
     settle(device, seed)
     header = read_header(source)
     told(json.dumps({**header.model_dump(mode="json"), "hash": weights_hash(source)}, indent=2))
+
+
+def weights_import(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint released with Guo et al. 2018 (.pth.tar).")],
+    out: Annotated[Path, typer.Option("--out", help="Weights folder to write.")],
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """A checkpoint released with the paper -> weights of dispnet or vgg_mono.  Read without running any code."""
+    from stereodistill.weights import import_released
+
+    settle(device, seed)
+    header = import_released(file, out)
+    told(f"{out}: {header.architecture} ({header.kind})", f"Next: stereodistill weights show {out}")

@@ -14,7 +14,10 @@ from stereodistill.errors import UserError
 if TYPE_CHECKING:
     from stereodistill.types import Rig
 
-Data: TypeAlias = Annotated[Path, typer.Argument(metavar="DATA", help="Stereo pairs: folder, KITTI tree or CSV list.")]
+Data: TypeAlias = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="Stereo pairs: folder, KITTI tree, CSV list, or a data set NAME:SPLIT=ROOT."),
+]
 Device: TypeAlias = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="auto takes a GPU when there is one.")
 ]

@@ -68,6 +68,7 @@ def predict_all(
     kinds: Sequence[str],
     focal_px: float | None,
     width: int | None,
+    post_process: bool = False,
 ) -> tuple[int, Sequence[str]]:
     """Write `out/KIND/NAME.*` for every photo; returns their number and the kinds that were written."""
     if not kinds:
@@ -80,7 +81,7 @@ def predict_all(
     done = 0
     with progress("predicting") as report:
         for name, image in photos.images:
-            depth: DepthMap = predictor.predict(image, focal_px=focal_px, width=width)
+            depth: DepthMap = predictor.predict(image, focal_px=focal_px, width=width, post_process=post_process)
             for kind in kinds:
                 depth.save(out / kind / f"{name}{FILES[kind]}")
             done += 1

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stereodistill.cli.options import Device, if_stopped, settle, told
+from stereodistill.cli.options import Device, Seed, if_stopped, settle, told
 from stereodistill.errors import UserError
 
 
@@ -26,12 +26,17 @@ def study(
         typer.Option("--set", metavar="KEY=VALUE", help="Change every training stage: loop.steps=2 for a trial."),
     ] = None,
     device: Device = "auto",
+    seed: Seed = 0,
 ) -> None:
-    """A table of rows, each the end of a chain of stages; finished rows are found again."""
-    settle(device, 0)
+    """A table of results, each row a chain of stages.
+
+    Finished stages are found again; `--seed N` adds N to the seeds that the study names.
+    """
+    settle(device, seed)
     from stereodistill.study import load_study, run_study
 
     plan = load_study(name)
+    plan = plan.model_copy(update={"seeds": tuple(number + seed for number in plan.seeds)})
     folder = out or Path("studies") / Path(name).stem
     chosen = [row.strip() for row in (rows or "").split(",") if row.strip()]
     with if_stopped(lambda: f"finished stages are in {folder}; the same command goes on from there"):

@@ -4,12 +4,17 @@ from stereodistill.data.check import check_dataset
 from stereodistill.data.findings import CheckReport, Finding
 from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
 from stereodistill.data.layouts import LAYOUTS, PairFiles
+from stereodistill.data.listed import Entry, ListedPairs
+from stereodistill.data.named import DATASETS
 from stereodistill.data.stretches import split_stretches
 
 __all__ = [
+    "DATASETS",
     "LAYOUTS",
     "CheckReport",
+    "Entry",
     "Finding",
+    "ListedPairs",
     "PairDataset",
     "PairFiles",
     "StereoDataset",

@@ -20,6 +20,8 @@ from stereodistill.data.check_views import ViewGeometry, measure_views
 from stereodistill.data.findings import CheckReport, Finding
 from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset, with_rig
 from stereodistill.data.layouts import find_pairs
+from stereodistill.data.listed import ListedPairs
+from stereodistill.data.named import parse_source
 from stereodistill.types import Rig
 
 
@@ -43,17 +45,23 @@ def check_dataset(
         UserError: there is nothing to look at (no such path, no pairs).
     """
     dataset, findings = _open(source, layout, rig, limit)
+    listed = dataset if isinstance(dataset, ListedPairs) else None
+    missing = _missing(listed)
+    is_stereo = listed is None or listed.has_right
     num_pairs = len(dataset)
-    sampled = set(np.linspace(0, num_pairs - 1, min(num_pairs, max_measured)).round().astype(int).tolist())
+    there = [index for index, name in enumerate(dataset.names) if name not in missing]
+    sampled = {there[i] for i in np.linspace(0, len(there) - 1, min(len(there), max_measured)).round().astype(int)}
     files, pictures, truth = FileChecks(), PictureChecks(), TruthChecks()
     geometry: dict[str, ViewGeometry] = {}
     for index, name in enumerate(dataset.names):
-        views = files.read(dataset, index)
-        if views is not None and pictures.add(name, *views) and index in sampled:
+        views = None if name in missing else files.read(dataset, index)
+        if views is not None and is_stereo and pictures.add(name, *views) and index in sampled:
             geometry[name] = measure_views(*views)
         truth.look(dataset, index, geometry.get(name))
         if progress is not None:
             progress(index + 1, num_pairs)
+    if listed is not None and missing:
+        findings.append(_missing_finding(missing, listed.total))
     findings += [*files.findings(), *pictures.findings(), *truth.findings(), *judge_geometry(geometry)]
     measured = [g for g in geometry.values() if g.is_measured]
     return CheckReport(
@@ -62,6 +70,9 @@ def check_dataset(
         num_readable=files.num_readable,
         num_measured=len(measured),
         figures=_figures(measured),
+        split=None if listed is None else listed.title,
+        num_expected=None if listed is None else listed.total,
+        num_missing=None if listed is None else len(missing),
     )
 
 
@@ -72,7 +83,8 @@ def _open(
     if not isinstance(source, (str, Path, tuple)):
         return source, []
     path = Path() if isinstance(source, tuple) else Path(source)
-    if isinstance(source, tuple) or layout == "sbs" or (path.is_file() and path.suffix.lower() != ".csv"):
+    is_other = layout == "sbs" or (path.is_file() and path.suffix.lower() != ".csv")
+    if isinstance(source, tuple) or is_other or parse_source(source) is not None:
         return open_dataset(source, layout=layout, rig=rig, limit=limit), []
     found = find_pairs(path, layout)
     dataset = PairDataset([with_rig(files, rig) for files in found.pairs[:limit]])
@@ -87,6 +99,25 @@ def _open(
             pairs=tuple(str(p.relative_to(path)) for p in found.unpaired),
         )
     ]
+
+
+def _missing(dataset: ListedPairs | None) -> dict[str, Path]:
+    """Frame -> its first file that is not on disk."""
+    first: dict[str, Path] = {}
+    for name, path in dataset.missing() if dataset is not None else ():
+        first.setdefault(name, path)
+    return first
+
+
+def _missing_finding(missing: dict[str, Path], total: int) -> Finding:
+    first = next(iter(missing.values()))
+    return Finding(
+        code="missing_files",
+        severity="error",
+        message=f"missing {len(missing)} of {total}: {first}{' ...' if len(missing) > 1 else ''}",
+        remedy="download or unpack the rest, or choose another split (NAME:? lists them)",
+        pairs=tuple(missing),
+    )
 
 
 def _figures(measured: list[ViewGeometry]) -> dict[str, float]:

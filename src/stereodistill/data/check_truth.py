@@ -27,6 +27,10 @@ class TruthChecks:
     def look(self, dataset: StereoDataset, index: int, geometry: ViewGeometry | None) -> None:
         """Read the ground truth of pair `index`; compare the left one with matched features when there are some."""
         if not isinstance(dataset, PairDataset):
+            if geometry is not None:  # what can be loaded has been; only its truth is still to be compared
+                view = dataset.load(index).left
+                if bool(view.valid.any()):
+                    self._compare(dataset.names[index], view.disparity[0].numpy(), view.valid[0].numpy(), geometry)
             return
         files = dataset.pair_files(index)
         try:

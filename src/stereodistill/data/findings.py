@@ -42,6 +42,12 @@ class CheckReport:
     num_readable: int
     num_measured: int
     figures: dict[str, float] = field(default_factory=dict)
+    split: str | None = None
+    """NAME:SPLIT of a data set by name."""
+    num_expected: int | None = None
+    """How many frames that split names."""
+    num_missing: int | None = None
+    """How many of them lack a file."""
 
     @property
     def ok(self) -> bool:
@@ -60,6 +66,9 @@ class CheckReport:
             "num_readable": self.num_readable,
             "num_measured": self.num_measured,
             "figures": dict(self.figures),
+            "split": self.split,
+            "num_expected": self.num_expected,
+            "num_missing": self.num_missing,
             "findings": [asdict(f) | {"pairs": list(f.pairs)} for f in self.sorted()],
         }
 

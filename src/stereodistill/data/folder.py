@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from stereodistill.data.layouts import LAYOUTS, UNDERSTOOD, Found, PairFiles, find_pairs
+from stereodistill.data.listed import ListedPairs
+from stereodistill.data.named import open_named, parse_source
 from stereodistill.data.rigs import rig_at
 from stereodistill.data.video import SideBySideFolder, SideBySideVideo
 from stereodistill.errors import UserError
@@ -68,11 +70,12 @@ def open_dataset(
     layout: str = "auto",
     rig: Rig | None = None,
     limit: int | None = None,
-) -> PairDataset | SideBySideFolder | SideBySideVideo:
+) -> PairDataset | ListedPairs | SideBySideFolder | SideBySideVideo:
     """Open stereo pairs of any understood layout; nothing is decoded yet.
 
     Args:
-        path: a folder, a CSV list, a video, or the two files of one pair `(left, right)`.
+        path: a folder, a CSV list, a video, the two files of one pair `(left, right)`, or a data set by name:
+            `NAME[:SPLIT]=ROOT`, or `NAME[:SPLIT]` with the root from `$STEREODISTILL_DATA/NAME` (see `data.named`).
         layout: "auto", or one of "folder", "kitti", "csv", "pair" (told apart by file names), "sbs" (side by side).
         rig: replaces every calibration found; it holds at its own width and is scaled to each image's width
             (`width=0`: it holds at each image's own width).
@@ -87,6 +90,11 @@ def open_dataset(
         raise UserError(f"limit must be at least 1, found {limit}")
     if isinstance(path, tuple):
         return PairDataset([_pair_of_files(path, rig)])
+    named = parse_source(path)
+    if named is not None:
+        if layout != "auto":
+            raise UserError(f"{path}: a data set by name has its own layout; leave out layout {layout!r}")
+        return open_named(named, rig=rig, limit=limit)
     path = Path(path)
     if layout == "sbs":
         return _open_side_by_side(path, rig, limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,9 @@ class Loop:
     accelerator: Accelerator
     validate: Validate | None = None
     on_step: Callable[[int, int, float], None] = lambda step, num_steps, loss: None
+    frozen: Sequence[nn.Parameter] = ()
+    """Parameters that the first `frozen_steps` steps leave as they are."""
+    frozen_steps: int = 0
 
     def __post_init__(self) -> None:
         spec = self.recipe.optimizer
@@ -109,6 +112,8 @@ class Loop:
         terms: dict[str, Tensor] = {}
         for _ in range(self.recipe.loop.accumulate):
             self._accumulate(stream, terms)
+        for parameter in self.frozen if self.step < self.frozen_steps else ():
+            parameter.grad = None
         spec = self.recipe.optimizer
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), spec.clip_norm or float("inf"))
         if not torch.isfinite(norm):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -13,7 +13,15 @@ from stereodistill.config import Config, read_recipe
 from stereodistill.data.augment import AugmentMono, AugmentStereo
 from stereodistill.data.tolerant import OnError
 from stereodistill.errors import UserError
-from stereodistill.losses import DistillLoss, SupervisedLoss, UnsupervisedLoss
+from stereodistill.losses import (
+    DistillLoss,
+    GodardLoss,
+    JointLoss,
+    SpacesLoss,
+    SupervisedLoss,
+    UnsupervisedLoss,
+    ViewSynthesisLoss,
+)
 
 Size = tuple[int, int]
 
@@ -25,6 +33,10 @@ class ModelSpec(Config):
     options: dict[str, Any] = {}
     weights: str | None = None
     """Start from these weights (name, folder, hub id) instead of a random initialisation."""
+    encoder_weights: str | None = None
+    """Start the encoder from ImageNet weights: a file in torchvision's naming, or `hub:ORG/NAME` to download one."""
+    freeze_encoder_epochs: float = Field(default=0.0, ge=0)
+    """Train the decoder alone for so long (Guo et al. 2018, suffix pt: the first epoch)."""
 
 
 class SynthSource(Config):
@@ -100,6 +112,7 @@ class LoopSpec(Config):
 
 
 class _Recipe(Config):
+    trains: ClassVar[Literal["mono", "stereo"]] = "stereo"
     cite: str = ""
     """Where the method and its numbers come from."""
     model: ModelSpec
@@ -124,9 +137,13 @@ class StereoRecipe(_Recipe):
 class MonoRecipe(_Recipe):
     """Train a monocular network on known disparity (`supervised_mono`) or on a teacher's (`distill`)."""
 
+    trains = "mono"
     stage: Literal["supervised_mono", "distill"]
     augment: AugmentMono = AugmentMono()
     loss: DistillLoss = DistillLoss()
+    teacher: str | None = None
+    """Stereo weights that run beside the student, for `spaces`: what they are made of is not in cached labels."""
+    spaces: SpacesLoss = SpacesLoss()
 
 
 class UnsupervisedRecipe(_Recipe):
@@ -137,9 +154,40 @@ class UnsupervisedRecipe(_Recipe):
     loss: UnsupervisedLoss = UnsupervisedLoss()
 
 
-Recipe = StereoRecipe | UnsupervisedRecipe | MonoRecipe
-STAGES: dict[str, type[StereoRecipe] | type[UnsupervisedRecipe] | type[MonoRecipe]] = {
+class ViewSynthesisRecipe(_Recipe):
+    """Train a stereo network on pairs without labels by Godard et al. 2017's loss, with nothing to hold it."""
+
+    stage: Literal["view_synthesis_stereo"] = "view_synthesis_stereo"
+    augment: AugmentStereo = AugmentStereo()
+    loss: GodardLoss = GodardLoss()
+
+
+class UnsupervisedMonoRecipe(_Recipe):
+    """Train a monocular network on pairs without labels."""
+
+    trains = "mono"
+    stage: Literal["unsupervised_mono"] = "unsupervised_mono"
+    augment: AugmentMono = AugmentMono()
+    loss: ViewSynthesisLoss = ViewSynthesisLoss()
+
+
+class JointRecipe(_Recipe):
+    """Train a mono and a stereo network together on pairs without labels, with distillation or without."""
+
+    stage: Literal["joint"] = "joint"
+    after: str | None = None
+    """Recipe of the stage before.  Without `model.weights` it is trained first: its stage and loss, all else as here.
+    Mono weights start the mono network alone, stereo weights both."""
+    augment: AugmentMono = AugmentMono()
+    loss: JointLoss = JointLoss()
+
+
+Recipe = StereoRecipe | UnsupervisedRecipe | ViewSynthesisRecipe | MonoRecipe | UnsupervisedMonoRecipe | JointRecipe
+STAGES: dict[str, type[Recipe]] = {
+    "unsupervised_mono": UnsupervisedMonoRecipe,
+    "joint": JointRecipe,
     "unsupervised_stereo": UnsupervisedRecipe,
+    "view_synthesis_stereo": ViewSynthesisRecipe,
     "supervised_stereo": StereoRecipe,
     "supervised_mono": MonoRecipe,
     "distill": MonoRecipe,
@@ -164,6 +212,10 @@ def parse_recipe(values: dict[str, Any], source: str = "recipe") -> Recipe:
         raise UserError(f"{source}: loop.batch_size {loop.batch_size} must divide by loop.accumulate {loop.accumulate}")
     if recipe.stage == "unsupervised_stereo" and not recipe.model.weights:
         raise UserError(f"{source}: unsupervised_stereo starts from a trained network: model.weights=lite_stereo")
+    if recipe.model.weights and recipe.model.encoder_weights:
+        raise UserError(f"{source}: model.weights start the encoder too: leave out model.encoder_weights")
     if recipe.stage == "distill" and not (isinstance(recipe.data, PairsSource) and recipe.data.labels):
         raise UserError(f"{source}: distill needs a teacher's labels: data.source=pairs data.labels=DIR (see `label`)")
+    if isinstance(recipe, MonoRecipe) and recipe.spaces.is_on != bool(recipe.teacher):
+        raise UserError(f"{source}: spaces and teacher go together: give teacher=WEIGHTS and a weight in spaces")
     return recipe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from stereodistill.data.labelled import LabelledDataset
 from stereodistill.data.tolerant import Tolerant
 from stereodistill.engine.batches import Samples
 from stereodistill.engine.recipe import PairsSource, SynthSource
-from stereodistill.engine.scene_cache import SceneCache, eight_bit, with_images
+from stereodistill.engine.scene_cache import Packed, SceneCache, pack, unpack
 from stereodistill.errors import UserError
 from stereodistill.ops.geometry import resize_pair
 from stereodistill.rng import rng
@@ -59,7 +60,7 @@ class Worlds:
             raise UserError("data.worlds: expected shares like {flying: 0.7, street: 0.3}, at least one above 0")
         self.shares = [source.worlds[kind] / total for kind in self.kinds]
         self.endless = source.num is None
-        self.kept: MutableMapping[tuple[str, int], StereoPair] = {}
+        self.kept: MutableMapping[tuple[str, int], Packed] = {}
         if source.cache:
             self.kept = SceneCache(source.cache, [seed, *source.size, source.options, __version__])
 
@@ -73,10 +74,10 @@ class Worlds:
         if num_scenes is None:
             return self._render(kind, index)
         key = (kind, index % num_scenes)
-        pair = self.kept.get(key)
-        if pair is None:
-            pair = self.kept[key] = with_images(self._render(*key), torch.Tensor.half)
-        return with_images(pair, eight_bit)
+        packed = self.kept.get(key)
+        if packed is None:
+            packed = self.kept[key] = pack(self._render(*key))
+        return unpack(packed, f"{kind}_{self.seed}_{key[1]:06d}")
 
     def _render(self, kind: str, index: int) -> StereoPair:
         config = self.source.options.get(kind)
@@ -125,7 +126,12 @@ class Shrunk:
         """Sample `index` at the fixed size."""
         pair = self.kept.get(index)
         if pair is None:
-            pair = with_images(resize_pair(self.samples.load(index), self.size), torch.Tensor.half)
+            pair = _with_images(resize_pair(self.samples.load(index), self.size), torch.Tensor.half)
             if len(self.kept) < self.capacity:
                 self.kept[index] = pair
-        return with_images(pair, torch.Tensor.float)
+        return _with_images(pair, torch.Tensor.float)
+
+
+def _with_images(pair: StereoPair, function) -> StereoPair:
+    left, right = (replace(view, image=function(view.image)) for view in (pair.left, pair.right))
+    return replace(pair, left=left, right=right)

@@ -15,16 +15,36 @@ from accelerate.utils import set_seed
 from torch import nn
 
 from stereodistill import losses, models
-from stereodistill.data.augment import augment_mono, augment_stereo
+from stereodistill.data.augment import AugmentMono, augment_mono, augment_stereo
 from stereodistill.engine.batches import Batches, Samples
+from stereodistill.engine.encoder import encoder_of, frozen_steps
+from stereodistill.engine.joint import (
+    both_networks,
+    joint_objective,
+    results,
+    started,
+    started_part,
+    taught_objective,
+    trained_module,
+    unsupervised_mono_objective,
+)
 from stereodistill.engine.loop import Loop, Objective, Validate
-from stereodistill.engine.recipe import MonoRecipe, Recipe, StereoRecipe, UnsupervisedRecipe, load_recipe
+from stereodistill.engine.recipe import (
+    JointRecipe,
+    Recipe,
+    StereoRecipe,
+    UnsupervisedMonoRecipe,
+    UnsupervisedRecipe,
+    ViewSynthesisRecipe,
+    load_recipe,
+)
 from stereodistill.engine.samples import Shrunk, open_samples, tolerant
 from stereodistill.engine.sync_norm import synchronise_norms
+from stereodistill.engine.view_synthesis import view_synthesis_objective
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
 from stereodistill.types import Loss, StereoPair
-from stereodistill.weights import WeightsHeader, load_weights, save_weights
+from stereodistill.weights import WeightsHeader, load_encoder, load_weights, save_weights
 
 
 def train(
@@ -48,9 +68,11 @@ def train(
     recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     out = Path(out)
     _prepare_folder(out, resume)
+    stage = partial(train, resume=resume, device=device, samples=samples, on_step=on_step, header=header)
+    start = started(recipe, out, resume, stage)
     accelerator = make_accelerator(recipe, device)
     set_seed(recipe.loop.seed)
-    model = build_model(recipe)
+    model = trained_module(recipe, build_model(start))
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
     samples = tolerant(samples, recipe.data, out)
     loop = Loop(
@@ -61,12 +83,15 @@ def train(
         num_steps=num_steps(recipe, len(samples)),
         out=out,
         accelerator=accelerator,
-        validate=validate,
+        frozen=encoder_of(recipe, model),
+        frozen_steps=frozen_steps(recipe, len(samples)),
+        validate=validate and (lambda module: validate(results(module)["weights"])),
         **({"on_step": on_step} if on_step else {}),
     )
     loop.run(resume)
     if accelerator.is_main_process:
-        save_weights(out / "weights", loop.averaged(), header_of(recipe, model, header or {}))
+        for folder, network in results(loop.averaged()).items():
+            save_weights(out / folder, network, header_of(recipe, network, header or {}))
     accelerator.wait_for_everyone()
     return out / "weights"
 
@@ -84,18 +109,24 @@ def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
 
 def build_model(recipe: Recipe) -> nn.Module:
     """The network of a recipe, randomly initialised or from the weights it names."""
-    wanted = "mono" if isinstance(recipe, MonoRecipe) else "stereo"
     model = models.build(recipe.model.name, **recipe.model.options)
-    if model.kind != wanted:
-        raise UserError(f"stage {recipe.stage} trains a {wanted} network, {recipe.model.name} is a {model.kind} one")
+    if model.kind != recipe.trains:
+        raise UserError(
+            f"stage {recipe.stage} trains a {recipe.trains} network, {recipe.model.name} is a {model.kind} one"
+        )
+    if isinstance(recipe, JointRecipe):
+        model = both_networks(model)
     if recipe.model.weights:
         start, header = load_weights(recipe.model.weights)
-        if header.architecture != recipe.model.name or start.options != model.options:
+        part = started_part(model, header.kind)
+        if header.architecture != part.name or start.options != part.options:
             raise UserError(
                 f"model.weights {recipe.model.weights} hold {header.architecture} {start.options}, "
-                f"the recipe builds {recipe.model.name} {model.options}"
+                f"the recipe builds {part.name} {part.options}"
             )
-        model = start
+        part.load_state_dict(start.state_dict())
+    if recipe.model.encoder_weights:
+        load_encoder(model, recipe.model.encoder_weights)
     return model
 
 
@@ -108,7 +139,7 @@ def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> 
         raise UserError(
             f"loop.batch_size / loop.accumulate = {micro} must divide by the {accelerator.num_processes} processes"
         )
-    if isinstance(recipe, MonoRecipe):
+    if isinstance(recipe.augment, AugmentMono):
         augment = partial(_augment_mono, config=recipe.augment)
         if recipe.augment.size is not None:
             samples = Shrunk(samples, recipe.augment.size, recipe.loop.workers)
@@ -128,6 +159,8 @@ def objective_of(recipe: Recipe, model: nn.Module) -> Objective:
     """The stage's loss as a function of (model, batch); `model` is the network before the first step."""
     if isinstance(recipe, UnsupervisedRecipe):
         return _unsupervised(recipe, model)
+    if isinstance(recipe, ViewSynthesisRecipe):
+        return view_synthesis_objective(recipe)
     if isinstance(recipe, StereoRecipe):
 
         def stereo(model: nn.Module, pair: StereoPair) -> Loss:
@@ -135,6 +168,12 @@ def objective_of(recipe: Recipe, model: nn.Module) -> Objective:
             return losses.supervised_stereo(model(left, right), pair, recipe.loss)
 
         return stereo
+    if isinstance(recipe, JointRecipe):
+        return joint_objective(recipe)
+    if isinstance(recipe, UnsupervisedMonoRecipe):
+        return unsupervised_mono_objective(recipe, model)
+    if recipe.teacher:
+        return taught_objective(recipe)
     function = losses.distill if recipe.stage == "distill" else losses.supervised_mono
 
     def mono(model: nn.Module, pair: StereoPair) -> Loss:
@@ -170,7 +209,7 @@ def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
         "architecture": model.name,
         "kind": model.kind,
         "options": model.options,
-        "input_size": recipe.augment.size if isinstance(recipe, MonoRecipe) else None,
+        "input_size": recipe.augment.size if isinstance(recipe.augment, AugmentMono) else None,
         "recipe": recipe.model_dump(mode="json"),
     }
     return WeightsHeader.parse(base | extra, "weights header")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import torch
 
 from stereodistill.data.folder import open_dataset
 from stereodistill.data.rigs import rig_at
+from stereodistill.data.tolerant import OnError, Tolerant
 from stereodistill.errors import UserError
-from stereodistill.evaluation.holes import fill_holes
-from stereodistill.evaluation.metrics import depth_metrics, mean_metrics, stereo_metrics
-from stereodistill.evaluation.protocols import Protocol, find_protocol
-from stereodistill.evaluation.sources import PredictionFolder, Source, at_size, load_source
-from stereodistill.ops.geometry import disparity_to_depth
+from stereodistill.evaluation.metrics import mean_metrics
+from stereodistill.evaluation.options import find_protocol
+from stereodistill.evaluation.predictions import open_predictions
+from stereodistill.evaluation.protocols import Protocol
+from stereodistill.evaluation.score import score_image
+from stereodistill.evaluation.sources import Source, flipping, load_source
+from stereodistill.evaluation.truth import Truth, check_data, ground_truth
 from stereodistill.progress import Report
 from stereodistill.progress import progress as show_progress
 from stereodistill.types import Rig, StereoPair
@@ -33,119 +37,122 @@ def evaluate(
     weights: Any = None,
     predictions: str | Path | None = None,
     source: Source | None = None,
+    unit: str | None = None,
+    scale: float | None = None,
     device: str = "auto",
     crop: str | None = None,
     max_depth_m: float | None = None,
     rig: Rig | None = None,
     grey: bool = False,
     limit: int | None = None,
+    on_error: OnError = "stop",
     progress: bool = False,
 ) -> dict[str, Any]:
     """Score one source of predictions on a data set.
 
     Args:
-        data: a path that `open_dataset` understands, or an opened dataset.  Pairs without ground truth are
-            passed over (a log message says how many).
-        protocol: a name of `PROTOCOLS`, with options or without (`depth:crop=garg,cap=50`).
+        data: a path or `NAME:SPLIT=ROOT` that `open_dataset` understands, or an opened dataset.  Pairs without ground
+            truth are passed over (a log message says how many).
+        protocol: a name of `PROTOCOLS`, with options or without (`eigen:crop=eigen,scaling=median`).
         weights: mono or stereo weights (name, file, folder, hub id), a teacher such as `sgbm`, or either one loaded;
-        predictions: or a folder of finished disparity maps, one file for each pair's name;
+        predictions: or finished maps of any method: a folder, or one file for all (see `evaluation.predictions`);
         source: or any callable of that kind, such as `constant_baseline(...)`.  Exactly one of the three.
-        crop, max_depth_m: options of the depth protocol, on top of those in its name.
+        unit, scale: what the numbers of `predictions` mean, and the factor from relative ones to metres.
+        crop, max_depth_m: options of a depth protocol, on top of those in its name.
         rig: replaces the cameras of the data (as in `open_dataset`).
         grey: show grey images to the networks.
         limit: look at the first so many pairs only.
+        on_error: a pair whose files are corrupt or missing stops the evaluation, or is left out and reported.
         progress: show on stderr how far it is.
 
     Returns:
-        `{"protocol", "num_images", "metrics", "weights", "per_image"}`, ready for JSON.  A metric is the mean over
-        the scored images; `d1_pooled` and `epe_pooled` weigh pixels the same instead.  What nothing could be
-        computed from is None.
+        What docs/formats.md describes, ready for JSON.  A metric is the mean over the scored images; `d1_pooled` and
+        `epe_pooled` weigh pixels the same instead.  What nothing could be computed from is None.
 
     Raises:
-        UserError: unusable protocol, data without ground truth, a missing prediction, metres without a rig.
+        UserError: unusable protocol, data without the ground truth it needs, a missing prediction, metres without a
+            rig, an unreadable pair.
     """
     chosen = find_protocol(protocol, crop=crop, max_depth_m=max_depth_m, grey=grey, limit=limit)
     if sum(given is not None for given in (weights, predictions, source)) != 1:
         raise UserError("give exactly one thing to evaluate: weights (--weights) or predictions (--predictions)")
-    dataset = _open(data, rig, chosen.limit)
+    if predictions is None and (unit is not None or scale is not None):
+        raise UserError("unit and scale (--unit, --scale) say what finished predictions mean: give --predictions")
+    dataset = data if hasattr(data, "load") else open_dataset(data, rig=rig, limit=chosen.limit)
+    check_data(dataset, chosen)
     if predictions is not None:
-        scored: Source = PredictionFolder(Path(predictions))
+        limited = chosen.limit is not None
+        scored: Source = open_predictions(predictions, _names(dataset), unit=unit, scale=scale, limited=limited)
     else:
         scored = source if source is not None else load_source(weights, device)
+    scored = flipping(scored) if chosen.flip else scored
+    tolerant = Tolerant(dataset, on_error)
     with show_progress("evaluating", progress) as report:
-        per_image = _score_all(dataset, chosen, scored, rig, report)
-    return _result(per_image, chosen, scored.name)
-
-
-def score_image(protocol: Protocol, pair: StereoPair, disparity_px: np.ndarray, valid: np.ndarray) -> dict[str, float]:
-    """The protocol's metrics of one prediction for the left view of `pair`, and `num_pixels`, the pixels scored.
-
-    The prediction may have another size: it is resized to the truth's.  In a depth protocol, in this order:
-    invalid disparity is filled (`fill_holes`; a map without any valid pixel is taken as `max_depth_m` away),
-    turned into metres with the pair's rig, clamped to [min_depth_m, max_depth_m]; `density` tells the share
-    that was valid before.  So a sparse method cannot gain by leaving out what is hard.
-    """
-    disparity, known = at_size(disparity_px, valid, pair.size)
-    truth_px, truth_known = pair.left.disparity, pair.left.valid
-    if protocol.kind == "stereo":
-        truth = truth_px[0].numpy()
-        scored = truth_known[0].numpy()
-        values = stereo_metrics(disparity, truth, scored, known)
-        return {"num_pixels": int((scored & (truth > 0) & np.isfinite(truth)).sum()), **values}
-    truth_m, measurable = disparity_to_depth(truth_px, pair.rig)
-    scored = protocol.scored_pixels(truth_m[0].numpy()) & (truth_known & measurable)[0].numpy()
-    pred_m, known = _filled_depth(protocol, pair.rig, disparity, known)
-    density = 100.0 * float(known[scored].mean()) if scored.any() else math.nan
-    return {
-        "num_pixels": int(scored.sum()),
-        **depth_metrics(pred_m, truth_m[0].numpy(), scored),
-        "density": density,
-    }
-
-
-def _filled_depth(
-    protocol: Protocol, rig: Rig, disparity: np.ndarray, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    _, measurable = disparity_to_depth(torch.from_numpy(disparity)[None], rig)
-    known = known & measurable[0].numpy()
-    filled = torch.from_numpy(fill_holes(disparity, known))[None]
-    depth_m, found = disparity_to_depth(filled, rig)
-    depth_m = torch.where(found, depth_m, protocol.max_depth_m).clamp(protocol.min_depth_m, protocol.max_depth_m)
-    return depth_m[0].numpy(), known
+        per_image = _score_all(tolerant, chosen, scored, rig, report)
+    return _result(per_image, chosen, scored.name, tolerant)
 
 
 def _score_all(
-    dataset: Any, protocol: Protocol, source: Source, rig: Rig | None, report: Report
+    tolerant: Tolerant, protocol: Protocol, source: Source, rig: Rig | None, report: Report
 ) -> list[dict[str, Any]]:
+    dataset: Any = tolerant.samples
     num_pairs = len(dataset) if protocol.limit is None else min(len(dataset), protocol.limit)
+    unit = getattr(source, "unit", "disparity-px")
     per_image = []
-    for index in range(num_pairs):
+
+    def read(index: int) -> tuple[StereoPair, Truth]:
         pair = dataset.load(index)
         pair = pair if rig is None else replace(pair, rig=rig_at(rig, pair.size))
-        if bool(pair.left.valid.any()):
-            scores = score_image(protocol, pair, *source(_as_seen(pair, protocol.grey)))
+        return pair, ground_truth(dataset, index, pair, protocol)
+
+    for index in range(num_pairs):
+        found = tolerant.get(index, read)
+        if found is not None and bool(found[1].valid.any()):
+            pair, truth = found
+            values, valid = source(_as_seen(pair, protocol.grey))
+            scores = score_image(protocol, pair, values, valid, unit=unit, truth=truth)
             if scores["num_pixels"]:
                 per_image.append({"name": str(pair.name), **scores})
         report(index + 1, num_pairs)
-    if not per_image:
-        raise UserError(f"none of the {num_pairs} pairs has ground truth that protocol {protocol.full_name} can score")
-    if len(per_image) < num_pairs:
-        num_left = num_pairs - len(per_image)
-        logger.warning("%d of %d pairs have no ground truth to score and were passed over", num_left, num_pairs)
+    _tell_what_is_absent(len(per_image), num_pairs, tolerant, protocol)
     return per_image
 
 
-def _result(per_image: list[dict[str, Any]], protocol: Protocol, name: str) -> dict[str, Any]:
+def _tell_what_is_absent(num_scored: int, num_pairs: int, tolerant: Tolerant, protocol: Protocol) -> None:
+    skipped = tolerant.skipped
+    if not num_scored:
+        unreadable = f"; {len(skipped)} cannot be read, the first: {skipped[0].reason}" if skipped else ""
+        raise UserError(
+            f"none of the {num_pairs} pairs has ground truth that protocol {protocol.full_name} can score{unreadable}"
+        )
+    num_left = num_pairs - num_scored - len(skipped)
+    if num_left:
+        logger.warning("%d of %d pairs have no ground truth to score and were passed over", num_left, num_pairs)
+
+
+def _result(per_image: list[dict[str, Any]], protocol: Protocol, name: str, tolerant: Tolerant) -> dict[str, Any]:
     metrics = mean_metrics([{key: row[key] for key in protocol.metrics} for row in per_image])
     if protocol.kind == "stereo":
-        metrics |= _pooled(per_image)
+        metrics |= {f"{key}_pooled": value for key, value in _pooled(per_image).items() if key in protocol.metrics}
     return {
         "protocol": protocol.full_name,
+        "options": protocol.settings,
+        "data": getattr(tolerant.samples, "title", None),
         "num_images": len(per_image),
+        "num_expected": protocol.num_expected or getattr(tolerant.samples, "total", None),
+        "skipped": [asdict(row) for row in tolerant.skipped],
         "metrics": _for_json(metrics),
         "weights": name,
         "per_image": [_for_json(row) for row in per_image],
     }
+
+
+def shortfall(result: dict[str, Any]) -> str:
+    """How the number of scored images differs from the test set's, in words; empty when it does not."""
+    num, expected = result["num_images"], result.get("num_expected")
+    if expected is None or num == expected:
+        return ""
+    return f"{num} of {expected} images" if num < expected else f"{num} images, not the {expected} of the test set"
 
 
 def _pooled(per_image: list[dict[str, Any]]) -> dict[str, float]:
@@ -156,8 +163,8 @@ def _pooled(per_image: list[dict[str, Any]]) -> dict[str, float]:
     d1 = np.array([row["d1"] for row in per_image])
     total = num_predicted.sum()
     return {
-        "epe_pooled": float(np.nansum(epe * num_predicted) / total) if total else math.nan,
-        "d1_pooled": float((d1 * num_pixels).sum() / num_pixels.sum()),
+        "epe": float(np.nansum(epe * num_predicted) / total) if total else math.nan,
+        "d1": float((d1 * num_pixels).sum() / num_pixels.sum()),
     }
 
 
@@ -176,5 +183,6 @@ def _as_seen(pair: StereoPair, grey: bool) -> StereoPair:
     return replace(pair, left=to_grey(pair.left), right=to_grey(pair.right))
 
 
-def _open(data: Any, rig: Rig | None, limit: int | None) -> Any:
-    return data if hasattr(data, "load") else open_dataset(data, rig=rig, limit=limit)
+def _names(dataset: Any) -> Sequence[str]:
+    names = getattr(dataset, "names", None)
+    return [str(dataset.load(index).name) for index in range(len(dataset))] if names is None else names

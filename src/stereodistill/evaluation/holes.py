@@ -18,6 +18,8 @@ def fill_holes(disparity_px: np.ndarray, valid: np.ndarray) -> np.ndarray:
     Returns:
         (H, W), unchanged where `valid`.
     """
+    if valid.all():
+        return disparity_px.copy()
     known = np.where(valid, disparity_px, np.nan)
     known = _fill_rows(known)
     known = _fill_rows(known.T).T

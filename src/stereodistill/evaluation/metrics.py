@@ -1,4 +1,4 @@
-"""The numbers: depth errors (Eigen et al. 2014) and stereo errors (KITTI 2015) of one image, as pure functions.
+"""The numbers: depth errors (Eigen et al. 2014, Make3D) and stereo errors (KITTI 2015, Middlebury) of one image.
 
 A prediction is invalid where it is NaN, infinite, zero or negative.  Truth is treated the same way, so a
 broken ground-truth pixel is never scored.  A metric without a single pixel to be computed from is NaN.
@@ -7,11 +7,12 @@ broken ground-truth pixel is never scored.  A metric without a single pixel to b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 DEPTH_METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
+LOG10_METRICS = ("log10", "rmse_log10")
 STEREO_METRICS = ("epe", "d1", "bad1", "bad2", "bad3", "density")
 
 D1_ERROR_PX = 3.0
@@ -45,8 +46,25 @@ def depth_metrics(pred_m: np.ndarray, truth_m: np.ndarray, mask: np.ndarray) -> 
     }
 
 
+def log10_metrics(pred_m: np.ndarray, truth_m: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    """The logarithmic errors of the Make3D tables, over the pixels of `mask` where both maps are usable.
+
+    Arguments as `depth_metrics`.  Two different numbers are printed as "log10" in the literature: `log10`, the
+    mean of |log10 pred - log10 truth| (Karsch et al. 2014), and `rmse_log10`, the root of the mean square
+    (Godard et al. 2019).
+    """
+    _check_shapes(pred_m, truth_m, mask)
+    scored = mask & usable(truth_m) & usable(pred_m)
+    difference = np.log10(pred_m[scored].astype(np.float64)) - np.log10(truth_m[scored].astype(np.float64))
+    return {"log10": _mean(np.abs(difference)), "rmse_log10": math.sqrt(_mean(difference**2))}
+
+
 def stereo_metrics(
-    pred_px: np.ndarray, truth_px: np.ndarray, valid: np.ndarray, pred_valid: np.ndarray | None = None
+    pred_px: np.ndarray,
+    truth_px: np.ndarray,
+    valid: np.ndarray,
+    pred_valid: np.ndarray | None = None,
+    thresholds_px: Sequence[int] = (1, 2, 3),
 ) -> dict[str, float]:
     """End-point error, D1 and bad-n of one disparity map.
 
@@ -54,10 +72,11 @@ def stereo_metrics(
         pred_px, truth_px: (H, W) disparity in pixels of this width.
         valid: (H, W) bool, where the truth is known.
         pred_valid: (H, W) bool, where the prediction claims to know; None = wherever it is finite and positive.
+        thresholds_px: the n of bad-n.
 
     Returns:
         `epe` (px, over pixels where both are valid); `d1` (error > 3 px AND > 5 % of the truth, both strict, as in
-        the KITTI 2015 benchmark), `bad1 bad2 bad3` (error > n px) and `density`, in percent of all pixels with
+        the KITTI 2015 benchmark), `bad1 bad2 bad3` (error > n px, strict) and `density`, in percent of all pixels with
         truth.  An invalid prediction counts as wrong in d1 and bad-n.
     """
     _check_shapes(pred_px, truth_px, valid)
@@ -77,7 +96,7 @@ def stereo_metrics(
     return {
         "epe": _mean(error),
         "d1": percent((error > D1_ERROR_PX) & (error > D1_ERROR_SHARE * truth)),
-        **{f"bad{n}": percent(error > n) for n in (1, 2, 3)},
+        **{f"bad{n}": percent(error > n) for n in thresholds_px},
         "density": 100.0 * _share(np.ones(error.size, dtype=bool), num_scored),
     }
 

@@ -1,23 +1,39 @@
 """How an image is scored: which pixels, which range, which numbers.  Every result carries its protocol's full name.
 
-A full name such as `depth:crop=garg,cap=50` states every option and can be given back as a protocol.
+A full name such as `eigen:crop=garg,cap=80` states the options and can be given back as a protocol.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
-from stereodistill.errors import UserError
-from stereodistill.evaluation.metrics import DEPTH_METRICS, STEREO_METRICS, usable
+from stereodistill.evaluation.metrics import DEPTH_METRICS, LOG10_METRICS, STEREO_METRICS, usable
 
 Kind = Literal["depth", "stereo"]
+Lidar = Literal["camera", "lidar"]
+
+FIELDS = {
+    "crop": "crop",
+    "cap": "max_depth_m",
+    "far": "far_truth",
+    "scaling": "scaling",
+    "holes": "holes",
+    "maxdisp": "max_disparity_px",
+    "region": "region",
+    "flip": "flip",
+    "grey": "grey",
+    "limit": "limit",
+}
+"""Option -> field of `Protocol`."""
+FLAGS = ("flip", "grey")
+"""Options without a value."""
 
 CROPS: dict[str, tuple[float, float, float, float]] = {
-    # Shares (top, bottom, left, right) of the image; each product is cut down to a whole pixel, as in the
-    # evaluation of Godard et al. 2017, to which the published numbers refer.
+    # Shares (top, bottom, left, right) of the ground truth's size; each product is cut down to a whole pixel, as in
+    # the evaluation of Godard et al. 2017, to which the published numbers refer.
     "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),  # Garg et al. 2016
     "eigen": (0.3324324, 0.91351351, 0.0359477, 0.96405229),  # Eigen et al. 2014
 }
@@ -33,9 +49,34 @@ class Protocol:
     metrics: tuple[str, ...]
     truth: str
     """Where the ground truth comes from, in words."""
+    source: str = ""
+    """Who defined it, or whose numbers it makes comparable."""
+    options: tuple[str, ...] = ()
+    """Options that may be given, see `evaluation.options`."""
+    stated: tuple[str, ...] = ()
+    """Those that the full name states even when they were not given."""
+    num_expected: int | None = None
+    """How many images its test set has, where it has one."""
+    lidar: Lidar | None = None
+    """Needs ground truth in metres: measured along the camera's axis, or along the scanner's forward axis."""
+    depth_from: Literal["lidar", "improved", "laser"] | None = None
+    """What measured that truth; a data set that says it has another one is refused."""
     crop: str | None = None
     min_depth_m: float = 1e-3
     max_depth_m: float = 80.0
+    far_truth: Literal["dropped", "kept"] = "dropped"
+    """Truth outside of the depth range is not scored; `kept`: it is, against the clamped prediction."""
+    scaling: Literal["median"] | None = None
+    """Multiply each prediction by median(truth) / median(prediction) before the clamp (Zhou et al. 2017)."""
+    holes: Literal["fill", "near"] = "fill"
+    """What an invalid prediction stands for: the background beside it, or the nearest depth there is."""
+    max_disparity_px: float | None = None
+    """Pixels with a larger true disparity are not scored."""
+    region: Literal["all", "fg", "bg"] = "all"
+    """Score every pixel with truth, only moving objects, or all but these.  (Which pixels have truth, occluded ones
+    too or not, is a matter of the data set's split.)"""
+    flip: bool = False
+    """A monocular network also sees the mirrored image, and both answers are fused."""
     grey: bool = False
     """The networks see grey images."""
     limit: int | None = None
@@ -44,10 +85,29 @@ class Protocol:
     @property
     def full_name(self) -> str:
         """The name with every option that changes the numbers."""
-        options = [f"crop={self.crop or 'none'}", f"cap={self.max_depth_m:g}"] if self.kind == "depth" else []
-        options += ["grey"] if self.grey else []
-        options += [f"limit={self.limit}"] if self.limit is not None else []
-        return ":".join(filter(None, (self.name, ",".join(options))))
+        texts = [self._option_text(option) for option in self.options if self._is_stated(option)]
+        return ":".join(filter(None, (self.name, ",".join(texts))))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every option and its value, for result files."""
+        return {option: getattr(self, FIELDS[option]) for option in self.options}
+
+    @property
+    def thresholds_px(self) -> tuple[int, ...]:
+        """The n of the bad-n among its metrics."""
+        return tuple(int(key[3:]) for key in self.metrics if key.startswith("bad"))
+
+    def _is_stated(self, option: str) -> bool:
+        field = FIELDS[option]
+        return option in self.stated or getattr(self, field) != getattr(PROTOCOLS[self.name], field)
+
+    def _option_text(self, option: str) -> str:
+        value = getattr(self, FIELDS[option])
+        if option in FLAGS:
+            return option
+        shown = "none" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+        return f"{option}={shown}"
 
     def scored_pixels(self, truth_m: np.ndarray) -> np.ndarray:
         """(H, W) bool of a depth protocol: truth inside the open range (min, max) and inside the crop."""
@@ -56,68 +116,9 @@ class Protocol:
         inside[top:bottom, left:right] = True
         # usable() first: comparing NaN is harmless but would warn on some numpy versions.
         known = np.where(usable(truth_m), truth_m, 0.0)
+        if self.far_truth == "kept":
+            return inside & (known > 0)
         return inside & (known > self.min_depth_m) & (known < self.max_depth_m)
-
-
-PROTOCOLS: dict[str, Protocol] = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol(
-            name="stereo",
-            description="EPE, D1 and bad-1/2/3 on whatever disparity ground truth the data has",
-            kind="stereo",
-            metrics=STEREO_METRICS,
-            truth="left disparity of the data",
-        ),
-        Protocol(
-            name="kitti-stereo",
-            description="EPE, D1-all and bad-1/2/3 of KITTI; unlike the benchmark's server, holes are not filled: "
-            "an invalid prediction counts as wrong",
-            kind="stereo",
-            metrics=STEREO_METRICS,
-            truth="KITTI disparity (disp_occ: all pixels; disp_noc: only those seen by both cameras)",
-        ),
-        Protocol(
-            name="depth",
-            description="the depth metrics of Eigen et al. on whatever ground truth the data has, "
-            "0.001..80 m, no crop unless asked for; holes of the prediction are filled",
-            kind="depth",
-            metrics=(*DEPTH_METRICS, "density"),
-            truth="left disparity of the data, turned into metres by its rig",
-        ),
-    )
-}
-
-PLANNED = ("eigen", "eigen-50m", "eigen-lidar-view", "eigen-improved", "sceneflow", "middlebury", "make3d")
-
-
-def find_protocol(
-    text: str,
-    *,
-    crop: str | None = None,
-    max_depth_m: float | None = None,
-    grey: bool = False,
-    limit: int | None = None,
-) -> Protocol:
-    """The protocol called `text`, which may be a full name; keyword options come on top of those in the name.
-
-    Raises:
-        UserError: unknown or not yet available protocol, unknown option, an option that this kind does not have.
-    """
-    name, _, options = text.partition(":")
-    protocol = PROTOCOLS.get(name)
-    if protocol is None:
-        state = "is planned but not available yet" if name in PLANNED else "does not exist"
-        raise UserError(f"protocol {name!r} {state}: choose one of {', '.join(PROTOCOLS)}")
-    for option in filter(None, options.split(",")):
-        protocol = _with_option(protocol, option)
-    if crop is not None:
-        protocol = _with_option(protocol, f"crop={crop}")
-    if max_depth_m is not None:
-        protocol = _with_option(protocol, f"cap={max_depth_m}")
-    if limit is not None:
-        protocol = _with_option(protocol, f"limit={limit}")
-    return replace(protocol, grey=True) if grey else protocol
 
 
 def crop_box(crop: str | None, size: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -129,30 +130,109 @@ def crop_box(crop: str | None, size: tuple[int, ...]) -> tuple[int, int, int, in
     return int(top * height), int(bottom * height), int(left * width), int(right * width)
 
 
-def _with_option(protocol: Protocol, option: str) -> Protocol:
-    key, _, value = option.partition("=")
-    if key == "grey" and not value:
-        return replace(protocol, grey=True)
-    if key == "limit":
-        if not value.isdigit() or int(value) == 0:
-            raise UserError(f"limit {value!r}: expected a number of pairs, at least 1")
-        return replace(protocol, limit=int(value))
-    if key not in ("crop", "cap"):
-        raise UserError(f"protocol option {option!r} is unknown: crop=garg|eigen|none, cap=METRES, grey, limit=N exist")
-    if protocol.kind != "depth":
-        raise UserError(f"protocol {protocol.name!r} scores disparity and has no {key}: leave it out or take 'depth'")
-    if key == "crop":
-        if value not in (*CROPS, "none"):
-            raise UserError(f"crop {value!r} is unknown: choose one of none, {', '.join(CROPS)}")
-        return replace(protocol, crop=None if value == "none" else value)
-    return replace(protocol, max_depth_m=_read_cap(value, protocol.min_depth_m))
+def _depth(name: str, description: str, **fields: Any) -> Protocol:
+    options = ("crop", "cap", "far", "scaling", "holes", "flip", "grey", "limit")
+    common = {"metrics": (*DEPTH_METRICS, "density"), "options": options, "stated": ("crop", "cap")}
+    return Protocol(name=name, description=description, kind="depth", **{**common, **fields})
 
 
-def _read_cap(text: str, min_depth_m: float) -> float:
-    try:
-        cap_m = float(text)
-    except ValueError:
-        cap_m = float("nan")
-    if not min_depth_m < cap_m < float("inf"):
-        raise UserError(f"depth cap {text!r}: expected metres, more than {min_depth_m:g}")
-    return cap_m
+def _stereo(name: str, description: str, **fields: Any) -> Protocol:
+    common = {"metrics": STEREO_METRICS, "options": ("maxdisp", "flip", "grey", "limit")}
+    return Protocol(name=name, description=description, kind="stereo", **{**common, **fields})
+
+
+_RAW = "raw LiDAR of one turn, projected into the image; {}"
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        _depth(
+            "eigen",
+            "KITTI raw, the 697 test images of Eigen et al., Garg crop, 0.001..80 m",
+            truth=_RAW.format("depth along the camera's axis"),
+            source="Eigen et al. 2014; crop, clamp and mean of Godard et al. 2017, depth as in Guo et al. 2018",
+            num_expected=697,
+            lidar="camera",
+            depth_from="lidar",
+            crop="garg",
+        ),
+        _depth(
+            "eigen-50m",
+            "the same up to 50 m",
+            truth=_RAW.format("depth along the camera's axis"),
+            source="Garg et al. 2016",
+            num_expected=697,
+            lidar="camera",
+            depth_from="lidar",
+            crop="garg",
+            max_depth_m=50.0,
+        ),
+        _depth(
+            "eigen-lidar-view",
+            "as eigen, but depth is measured from the LiDAR, as widely copied scripts do",
+            truth=_RAW.format("distance along the LiDAR's forward axis, which stands 0.27 m behind the camera"),
+            source="Godard et al. 2017 and the many scripts derived from theirs, Ye et al. 2021 among them",
+            num_expected=697,
+            lidar="lidar",
+            depth_from="lidar",
+            crop="garg",
+        ),
+        _depth(
+            "eigen-improved",
+            "the 652 of the 697 images that have improved ground truth; whole image, clamped to 80 m",
+            truth="KITTI depth: 11 turns of LiDAR, cleaned by stereo (Uhrig et al. 2017)",
+            source="Godard et al. 2019, supplementary material",
+            num_expected=652,
+            lidar="camera",
+            depth_from="improved",
+            far_truth="kept",
+        ),
+        _depth(
+            "make3d",
+            "Make3D's 134 test images, central 2:1 part, C1: truth below 70 m",
+            truth="laser depth (55 x 305), of which the data set cuts out the central rows",
+            source="C1: Karsch et al. 2014; part of the image: Godard et al. 2017",
+            num_expected=134,
+            lidar="camera",
+            depth_from="laser",
+            max_depth_m=70.0,
+            metrics=("abs_rel", "sq_rel", "rmse", *LOG10_METRICS, "density"),
+        ),
+        _depth(
+            "depth",
+            "the depth metrics of Eigen et al. on whatever ground truth the data has, "
+            "0.001..80 m, no crop unless asked for; holes of the prediction are filled",
+            truth="the data's own: metres, or left disparity turned into metres by its rig",
+        ),
+        _stereo(
+            "kitti-stereo",
+            "EPE, D1-all and bad-1/2/3 of KITTI; unlike the benchmark's server, holes are not filled: "
+            "an invalid prediction counts as wrong",
+            truth="KITTI disparity (disp_occ: all pixels; disp_noc: only those seen by both cameras)",
+            source="Menze and Geiger 2015",
+            options=("region", "maxdisp", "flip", "grey", "limit"),
+        ),
+        _stereo(
+            "sceneflow",
+            "EPE and the share of errors above 1 and 3 px, true disparities up to 192 px",
+            truth="Scene Flow's rendered disparity, occluded pixels included",
+            source="Mayer et al. 2016; the limit of 192 px as in PSMNet (Chang and Chen 2018) and later work",
+            max_disparity_px=192.0,
+            num_expected=4370,
+            metrics=("epe", "bad1", "bad3", "density"),
+            stated=("maxdisp",),
+        ),
+        _stereo(
+            "middlebury",
+            "average error (epe) and bad-1/2/4 at the ground truth's resolution",
+            truth="Middlebury's structured-light disparity (eval3: all pixels; eval3_nocc: not the occluded ones)",
+            source="Scharstein et al. 2014",
+            metrics=("epe", "bad1", "bad2", "bad4", "density"),
+        ),
+        _stereo(
+            "stereo",
+            "EPE, D1 and bad-1/2/3 on whatever disparity ground truth the data has",
+            truth="left disparity of the data",
+        ),
+    )
+}

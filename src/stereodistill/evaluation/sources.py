@@ -1,14 +1,14 @@
-"""Where predictions come from: a network, a matcher, a folder of finished maps, a constant.
+"""Where predictions come from: a network, a matcher, a constant (finished maps: `evaluation.predictions`).
 
-A source is called with a pair and answers `(disparity_px, valid)`: (H, W) float32 in pixels of the left image's
-width for the pair's own rig, and (H, W) bool.
+A source is called with a pair and answers `(values, valid)`, (h, w) float32 and (h, w) bool.  The values are
+disparity in pixels of the map's own width for the pair's own rig, unless the source has a `unit` that says otherwise.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,13 +16,20 @@ import numpy as np
 import torch
 
 from stereodistill.errors import UserError
+from stereodistill.evaluation.flip import fuse_flipped
 from stereodistill.evaluation.metrics import usable
-from stereodistill.io.disparity import DISPARITY_SUFFIXES, read_disparity
 from stereodistill.ops.geometry import depth_to_disparity, disparity_to_depth
-from stereodistill.ops.resize import resize_disparity, resize_mask
-from stereodistill.predict import CameraWarning, MonoPredictor, StereoPredictor, Teacher, from_pretrained, load_teacher
+from stereodistill.predict import (
+    CameraWarning,
+    DepthMap,
+    MonoPredictor,
+    StereoPredictor,
+    Teacher,
+    from_pretrained,
+    load_teacher,
+)
 from stereodistill.predict.load import NEEDS_WEIGHTS
-from stereodistill.types import StereoPair
+from stereodistill.types import Rig, StereoPair
 from stereodistill.weights import TENSORS
 
 MEDIAN_PIXELS_PER_IMAGE = 10_000
@@ -52,6 +59,17 @@ def load_source(weights: str | Path | MonoPredictor | StereoPredictor | Teacher,
     return StereoNetwork(loaded, name) if isinstance(loaded, StereoPredictor) else Matcher(loaded, name)
 
 
+def flipping(source: Source) -> Source:
+    """The source with flip post-processing.
+
+    Raises:
+        UserError: it is no monocular network.
+    """
+    if not isinstance(source, MonoNetwork):
+        raise UserError(f"{source.name}: flip is for monocular networks, which can be shown a mirrored image")
+    return replace(source, flip=True)
+
+
 def _load(weights: str | Path, device: str) -> MonoPredictor | StereoPredictor | Teacher:
     path = Path(weights)
     if (path.is_file() and path.suffix.lower() != ".onnx") or (path / TENSORS).is_file():
@@ -62,52 +80,31 @@ def _load(weights: str | Path, device: str) -> MonoPredictor | StereoPredictor |
 
 
 @dataclass(frozen=True)
-class PredictionFolder:
-    """Finished disparity maps, one file NAME.png (16 bit, px * 256), NAME.pfm or NAME.npy for each pair.
-
-    They may lie in `disparity/` inside the folder, as `label` writes them, and may have another size than the images.
-    """
-
-    folder: Path
-
-    def __post_init__(self) -> None:
-        if not self.folder.is_dir():
-            raise UserError(f"{self.folder}: no such folder of predictions")
-
-    @property
-    def name(self) -> str:
-        return str(self.folder)
-
-    def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
-        # Not with_suffix: a pair may be called `drive.0001`.
-        inside = self.folder / "disparity"
-        folder = inside if inside.is_dir() else self.folder
-        candidates = [folder / f"{pair.name}{suffix}" for suffix in DISPARITY_SUFFIXES]
-        found = [path for path in candidates if path.is_file()]
-        if len(found) != 1:
-            state = "no prediction" if not found else f"{len(found)} predictions"
-            expected = ", ".join(path.name for path in candidates)
-            raise UserError(f"{folder}: {state} for pair {pair.name!r}: expected exactly one of {expected}")
-        return read_disparity(found[0])
-
-
-@dataclass(frozen=True)
 class MonoNetwork:
     """A monocular network; its metres, not its pixels, are what counts for another camera pair."""
 
     predictor: MonoPredictor
     name: str
+    flip: bool = False
+    """Fuse with the prediction for the mirrored image (`fuse_flipped`), both at the photo's size."""
 
     def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
-        if not pair.rig.is_metric:
-            with warnings.catch_warnings():
-                # Its metres would be for an assumed camera; only its pixels are used here.
-                warnings.simplefilter("ignore", CameraWarning)
-                disparity_px = self.predictor.predict(pair.left.image).disparity_px
-            return disparity_px, usable(disparity_px)
-        depth_m = self.predictor.predict(pair.left.image, rig=pair.rig).depth_m
-        disparity, valid = depth_to_disparity(torch.from_numpy(depth_m)[None], pair.rig)
+        rig = pair.rig if pair.rig.is_metric else None
+        with warnings.catch_warnings():
+            # Without a rig its metres would be for an assumed camera; then only its pixels are used.
+            warnings.simplefilter("ignore", CameraWarning)
+            depth = self._predict(pair.left.image, rig)
+        if rig is None:
+            return depth.disparity_px, depth.valid
+        disparity, valid = depth_to_disparity(torch.from_numpy(depth.depth_m)[None], rig)
         return disparity[0].numpy(), valid[0].numpy()
+
+    def _predict(self, image: torch.Tensor, rig: Rig | None) -> DepthMap:
+        depth = self.predictor.predict(image, rig=rig)
+        if not self.flip:
+            return depth
+        mirrored = self.predictor.predict(image.flip(-1), rig=rig)
+        return replace(depth, disparity_px=fuse_flipped(depth.disparity_px, mirrored.disparity_px))
 
 
 @dataclass(frozen=True)
@@ -171,16 +168,6 @@ def constant_baseline(train_data: Any) -> Constant:
     samples = [_sample(pair, metric) for pair in pairs]
     name = "median-depth constant" if metric else "median-disparity constant"
     return Constant(value=float(np.median(np.concatenate(samples))), metric=metric, name=name)
-
-
-def at_size(disparity_px: np.ndarray, valid: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A prediction resized to the ground truth's (height, width); values follow the width, holes stay holes."""
-    valid = valid & usable(disparity_px)
-    disparity = np.where(valid, disparity_px, 0.0).astype(np.float32)
-    if disparity.shape == size:
-        return disparity, valid
-    resized = resize_disparity(torch.from_numpy(disparity)[None], size)[0].numpy()
-    return resized, resize_mask(torch.from_numpy(valid)[None], size)[0].numpy() & (resized > 0)
 
 
 def _sample(pair: StereoPair, metric: bool) -> np.ndarray:

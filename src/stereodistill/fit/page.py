@@ -9,7 +9,8 @@ import numpy as np
 
 from stereodistill.data import StereoDataset
 from stereodistill.data.labelled import LabelledDataset
-from stereodistill.evaluation.sources import at_size, load_source
+from stereodistill.evaluation.estimate import at_size
+from stereodistill.evaluation.sources import load_source
 from stereodistill.fit.judge import Named
 from stereodistill.report import Chart, GalleryRow, Table, gallery_row, read_log, write_report
 

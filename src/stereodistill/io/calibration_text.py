@@ -21,7 +21,7 @@ def rig_from_text(path: Path, text: str, *, width: int | None, cameras: tuple[in
     middlebury = dict(_MIDDLEBURY_LINE.findall(text))
     if "cam0" in middlebury:
         return _rig_from_middlebury(path, middlebury, width)
-    table = _number_lines(text)
+    table = number_lines(text)
     projections = _kitti_projections(path, table)
     if projections:
         return _rig_from_kitti(path, table, projections, width, cameras)
@@ -34,7 +34,7 @@ def rig_from_text(path: Path, text: str, *, width: int | None, cameras: tuple[in
     )
 
 
-def _number_lines(text: str) -> list[tuple[str, list[float]]]:
+def number_lines(text: str) -> list[tuple[str, list[float]]]:
     """(key, numbers) of the lines `KEY: 1 2 3` or `1 2 3` (empty key); other lines are no calibration."""
     lines = []
     for line in text.splitlines():

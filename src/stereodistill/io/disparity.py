@@ -16,7 +16,7 @@ import numpy as np
 
 from stereodistill.errors import UserError
 from stereodistill.io.files import read_bytes, shown, write_bytes
-from stereodistill.io.images import MAX_PIXELS, read_samples, write_image
+from stereodistill.io.images import MAX_PIXELS, Window, read_samples, read_samples_window, write_image
 
 DISPARITY_SUFFIXES = (".png", ".pfm", ".npy")
 
@@ -36,11 +36,7 @@ def read_disparity(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".png":
-        values = read_samples(path)
-        if values.dtype != np.uint16 or values.ndim != 2:
-            found = f"{values.dtype.itemsize * 8}-bit {'grey' if values.ndim == 2 else 'colour'}"
-            raise UserError(f"{shown(path)}: a disparity PNG is 16-bit grey (pixels * 256, 0 = unknown), found {found}")
-        values = values.astype(np.float32) / PNG_UNITS_PER_PX
+        values = _pixels(path, read_samples(path))
     elif suffix == ".pfm":
         values = read_pfm(path)
         if values.ndim != 2:
@@ -50,7 +46,46 @@ def read_disparity(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     else:
         known = " ".join(DISPARITY_SUFFIXES)
         raise UserError(f"{shown(path)}: a disparity file ends in one of {known}, found {suffix or 'no suffix'}")
-    return _split_unknown(values, path)
+    return _split_unknown(values, path, values.shape[1])
+
+
+def read_disparity_window(path: str | Path, window: Window, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """(disparity, valid) of a window of a map that must be of `size` (height, width), that of its photo.
+
+    The numbers are those of `read_disparity`; of a PNG nothing below the window is decoded.  Errors as there, and
+    for a map of another size.
+    """
+
+    def checked(found: tuple[int, ...]) -> Window:
+        if found != size:
+            raise UserError(
+                f"{path}: ground truth must have the size of its image {size[1]}x{size[0]}, found {found[1]}x{found[0]}"
+            )
+        return window
+
+    if Path(path).suffix.lower() != ".png":
+        maps = read_disparity(path)
+        disparity, valid = (checked(array.shape).cut(array) for array in maps)
+        return disparity, valid
+    samples, _, _ = read_samples_window(path, checked)
+    return _split_unknown(_pixels(path, samples), path, size[1])
+
+
+def _pixels(path: str | Path, samples: np.ndarray) -> np.ndarray:
+    if samples.dtype != np.uint16 or samples.ndim != 2:
+        found = f"{samples.dtype.itemsize * 8}-bit {'grey' if samples.ndim == 2 else 'colour'}"
+        raise UserError(f"{shown(path)}: a disparity PNG is 16-bit grey (pixels * 256, 0 = unknown), found {found}")
+    return np.multiply(samples, np.float32(1 / PNG_UNITS_PER_PX), dtype=np.float32)
+
+
+def positive_disparity(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(disparity, valid) of stored pixels: known where positive and finite, whatever the rest means; 0 elsewhere.
+
+    For published data sets, whose marks for unknown (infinity, 0, negative numbers) are documented; files of
+    unknown origin go through `read_disparity`, which refuses what hints at another sign or unit.
+    """
+    valid = np.isfinite(values) & (values > 0)
+    return np.where(valid, values, np.float32(0)).astype(np.float32, copy=False), valid
 
 
 def write_disparity(path: str | Path, disparity: np.ndarray, valid: np.ndarray | None = None) -> None:
@@ -152,20 +187,21 @@ def _check_size(path: str | Path, height: int, width: int) -> None:
         raise UserError(f"{shown(path)} claims {found} pixels: 1 to {MAX_PIXELS / 1e6:.0f} megapixels are read")
 
 
-def _split_unknown(values: np.ndarray, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    valid = np.isfinite(values) & (values != 0)
-    known = values[valid]
-    if known.size and known.min() < 0:
-        share = float((known < 0).mean())
+def _split_unknown(values: np.ndarray, path: str | Path, width: int) -> tuple[np.ndarray, np.ndarray]:
+    finite = np.isfinite(values)
+    known = values if finite.all() else np.where(finite, values, values.dtype.type(0))
+    valid = known != 0
+    smallest, largest = float(known.min()), float(known.max())
+    if smallest < 0:
+        share = float((known < 0).sum() / valid.sum())
         raise UserError(
-            f"{shown(path)}: {share:.1%} of the known disparities are negative (down to {float(known.min()):.4g}); "
+            f"{shown(path)}: {share:.1%} of the known disparities are negative (down to {smallest:.4g}); "
             "expected x_left - x_right, positive: change the sign, and store unknown pixels as 0 or NaN"
         )
-    width = values.shape[1]
-    if known.size and known.max() > width:
+    if largest > width:
         raise UserError(
-            f"{shown(path)}: the largest disparity, {float(known.max()):.6g} px, exceeds the width of {width} px; "
+            f"{shown(path)}: the largest disparity, {largest:.6g} px, exceeds the width of {width} px; "
             "expected pixels of this map's width: check its unit or scale"
         )
-    disparity = np.where(valid, values, 0).astype(np.float32)
+    disparity = known.astype(np.float32, copy=not known.flags.writeable)
     return disparity, valid & (disparity > 0)  # a double can be too small for float32

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -25,6 +27,15 @@ class SupervisedLoss(Config):
     hidden_weight: float = Field(default=1.0, ge=0)
     """Weight of pixels that the other camera does not see, where their disparity can only be guessed."""
     visibility_weight: float = Field(default=1.0, ge=0)
+    """0 for sparse ground truth: what is seen by both cameras does not follow from it."""
+    close_pinholes: bool = False
+    """3x3 maximum filter on the visibility, the border counted as visible, as the released code of Guo et al. does."""
+    smooth_px: float = Field(default=0.0, ge=0)
+    """Smooth L1 that is quadratic below this error (Chang and Chen 2018: 1 px); 0 = L1."""
+    max_disparity_px: float | None = Field(default=None, gt=0)
+    """Pixels beyond are not trained on: what a network of bounded range cannot say."""
+    earlier_weights: tuple[float, ...] = (0.5, 0.7)
+    """Of a network's last estimates on the way to its answer, the latest last (Chang and Chen 2018)."""
     matching_weight: float = Field(default=0.0, ge=0)
     """Weight of the cross-entropy on scores over displacements, for networks that have them."""
     raw_matching_weight: float = Field(default=0.0, ge=0)
@@ -43,17 +54,21 @@ class DistillLoss(Config):
     """Disagreement at which a pixel's weight has fallen to 1/e."""
     floor: float = Field(default=0.0, ge=0, le=1)
     """Least weight of a known pixel: what one camera alone sees (the left border) is then not left to chance."""
+    unit_px: float | None = Field(default=None, gt=0)
+    """`l1` in this unit: 1 is the paper's formula, 20 what its released code does; None = a hundredth of the width."""
 
 
 def supervised_stereo(prediction: Prediction, pair: StereoPair, config: SupervisedLoss) -> Loss:
     """`sum_m 2^-m (L_disp + L_occ)` (eq. 2, 3), plus cross-entropies on matching scores where asked for."""
-    view = pair.left
+    view = _within(pair.left, config.max_disparity_px)
     num_scales = len(prediction.disparities)
-    visible = visible_in_right(view.disparity, pair.right.disparity)
+    visible = true_visibility(pair, config.close_pinholes)
     # Without ground truth of the right view nothing is known about visibility.
     known = view.valid & pair.right.valid.flatten(1).any(dim=1).reshape(-1, 1, 1, 1)
     weight = view.valid * torch.where(known & ~visible, config.hidden_weight, 1.0)
     terms = {"disparity": _disparity(prediction, view, weight, config) / config.unit_px}
+    if prediction.earlier and config.earlier_weights:
+        terms["earlier"] = _earlier(prediction, view, weight, config) / config.unit_px
     if prediction.visible_logits and config.visibility_weight:
         shares, weights = mask_pyramid(visible, num_scales), mask_pyramid(known, num_scales)
         bce = [
@@ -86,7 +101,7 @@ def distill(prediction: Prediction, pair: StereoPair, config: DistillLoss) -> Lo
     targets = disparity_pyramid(pair.left.disparity * pair.left.valid, num_scales)
     weights = [(t > 0).float() * w for t, w in zip(targets, mask_pyramid(weight, num_scales), strict=True)]
     function = relative_l1 if config.form == "relative" else masked_l1
-    unit = 1.0 if config.form == "relative" else pair.size[1] / 100
+    unit = 1.0 if config.form == "relative" else config.unit_px or pair.size[1] / 100
     losses = [2.0**-s * function(d, targets[s], weights[s]) / unit for s, d in enumerate(prediction.disparities)]
     return Loss(terms={"distill": torch.stack(losses).sum()})
 
@@ -97,10 +112,31 @@ def _disparity(prediction: Prediction, view: View, weight: Tensor, config: Super
     targets = disparity_pyramid(view.disparity * view.valid, num_scales)
     weights = mask_pyramid(weight, num_scales)
     losses = [
-        2.0**-s * masked_l1(d, targets[s], weights[s] * (targets[s] > 0), config.robust_px)
+        2.0**-s * masked_l1(d, targets[s], weights[s] * (targets[s] > 0), config.robust_px, config.smooth_px)
         for s, d in enumerate(prediction.disparities)
     ]
     return torch.stack(losses).sum()
+
+
+def _earlier(prediction: Prediction, view: View, weight: Tensor, config: SupervisedLoss) -> Tensor:
+    """The same for the estimates on the way, each with its weight."""
+    weights = config.earlier_weights[-len(prediction.earlier) :]
+    estimates = prediction.earlier[-len(weights) :]
+    return torch.stack([w * _disparity(e, view, weight, config) for w, e in zip(weights, estimates)]).sum()
+
+
+def _within(view: View, max_disparity_px: float | None) -> View:
+    if max_disparity_px is None:
+        return view
+    return replace(view, valid=view.valid & (view.disparity < max_disparity_px))
+
+
+def true_visibility(pair: StereoPair, close_pinholes: bool = False) -> Tensor:
+    """Bool (B, 1, H, W): left pixels that the right camera sees too, from known disparities (eq. 1)."""
+    visible = visible_in_right(pair.left.disparity, pair.right.disparity)
+    if not close_pinholes:
+        return visible
+    return F.max_pool2d(F.pad(visible.float(), (1, 1, 1, 1), value=1.0), 3, 1) > 0
 
 
 def left_right_confidence(pair: StereoPair, tolerance_px: float) -> Tensor:

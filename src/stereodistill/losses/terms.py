@@ -23,12 +23,16 @@ def masked_l1(
     target: Float[Tensor, "B 1 H W"],
     weight: Float[Tensor, "B 1 H W"],
     robust: float | None = None,
+    smooth: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Mean absolute difference where `weight` > 0, in the unit of its inputs (Guo et al. 2018, eq. 2 and 8).
 
     `robust` bends it to `robust * log(1 + difference / robust)`, so that hopeless pixels do not rule the mean.
+    `smooth`: differences e below it count `e^2 / (2 smooth)`, larger ones `e - smooth / 2` (Chang and Chen 2018: 1 px).
     """
     difference = (prediction - target).abs()
+    if smooth:
+        difference = torch.where(difference < smooth, difference**2 / (2 * smooth), difference - smooth / 2)
     if robust is not None:
         difference = robust * torch.log1p(difference / robust)
     return masked_mean(difference, weight)
@@ -39,8 +43,11 @@ def relative_l1(
     target: Float[Tensor, "B 1 H W"],
     weight: Float[Tensor, "B 1 H W"],
 ) -> Float[Tensor, ""]:
-    """`|d - d*| / (d + d*)`, the symmetric relative difference: near and far count alike, bounded by 1 per pixel."""
-    return masked_mean((prediction - target).abs() / (prediction + target).clamp(min=1e-6), weight)
+    """`|d - d*| / (d + d*)`, the symmetric relative difference: near and far count alike, bounded by 1 per pixel.
+
+    For networks with a linear output: a negative d counts `|d - d*| / d*`, so that it is still pulled back.
+    """
+    return masked_mean((prediction - target).abs() / torch.maximum(prediction + target, target).clamp(min=1e-6), weight)
 
 
 def visibility_bce(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from stereodistill.config import Config
+from stereodistill.errors import UserError
 from stereodistill.ops.image import gradient_x, gradient_y, image_pyramid, ssim
 from stereodistill.ops.resize import mask_pyramid
 from stereodistill.ops.warp import warp_to_left
@@ -22,15 +25,24 @@ class UnsupervisedLoss(Config):
     """Weight of the absolute term where the pixel is visible (gamma 3)."""
     ssim_share: float = Field(default=0.85, ge=0, le=1)
     """0 gives the paper's formula, plain L1; 0.85 what the released code does."""
-    visible_above: float = Field(default=0.8, gt=0, lt=1)
-    """Probability from which the frozen network's visibility counts as visible."""
+    visible_above: float | None = Field(default=0.8, gt=0, lt=1)
+    """Probability from which the frozen network's visibility counts as visible; None takes the probability itself."""
+    slope: Literal["mean", "sum"] = "mean"
+    """Of the differences along x and y in eq. 7: their sum, or as in the released code their mean."""
 
 
 def unsupervised_stereo(prediction: Prediction, frozen: Prediction, pair: StereoPair, config: UnsupervisedLoss) -> Loss:
     """`sum_m 2^-m (L_photo + g1 L_abs + g2 L_rel)` (eq. 4); `frozen` is the network before fine-tuning, same input."""
+    if not frozen.visible_logits:
+        raise UserError(
+            "unsupervised_stereo needs a network that estimates visibility (dispnet, lite_stereo): "
+            "use the stage view_synthesis_stereo for others"
+        )
     num_scales = len(prediction.disparities)
     lefts, rights = (image_pyramid(view.image, num_scales) for view in (pair.left, pair.right))
-    visible = mask_pyramid(frozen.visible_logits[0].sigmoid() > config.visible_above, num_scales)
+    probability = frozen.visible_logits[0].sigmoid()
+    seen = probability if config.visible_above is None else probability > config.visible_above
+    visible = mask_pyramid(seen, num_scales)
     sums: dict[str, list[Tensor]] = {"photometric": [], "absolute": [], "relative": []}
     for s, disparity in enumerate(prediction.disparities):
         before = frozen.disparities[s].detach()
@@ -40,8 +52,9 @@ def unsupervised_stereo(prediction: Prediction, frozen: Prediction, pair: Stereo
         distance = (1 - visible[s] + config.floor) * (disparity - before).abs()
         sums["absolute"].append(2.0**-s * config.absolute_weight * distance.mean())
         change = disparity - before
-        slope = (gradient_x(change).abs().mean() + gradient_y(change).abs().mean()) / 2
-        sums["relative"].append(2.0**-s * config.relative_weight * slope)
+        slope = gradient_x(change).abs().mean() + gradient_y(change).abs().mean()
+        share = 0.5 if config.slope == "mean" else 1.0
+        sums["relative"].append(2.0**-s * config.relative_weight * share * slope)
     return Loss(terms={name: torch.stack(values).sum() for name, values in sums.items()})
 
 

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 _CLASSES = {
     "lite_stereo": "stereodistill.models.lite_stereo:LiteStereo",
     "lite_mono": "stereodistill.models.lite_mono:LiteMono",
+    "dispnet": "stereodistill.models.dispnet:DispNet",
+    "psmnet": "stereodistill.models.psmnet:PsmNet",
+    "vgg_mono": "stereodistill.models.vgg_mono:VggMono",
+    "recursive_mono": "stereodistill.models.recursive_mono:RecursiveMono",
+    "recursive": "stereodistill.models.recursive:Recursive",
 }
-STEREO = ("lite_stereo",)
+STEREO = ("lite_stereo", "dispnet", "psmnet", "recursive")
 """Networks with `forward(left, right) -> Prediction`."""
-MONO = ("lite_mono",)
+MONO = ("lite_mono", "vgg_mono", "recursive_mono")
 """Networks with `forward(image) -> Prediction`."""
 
 

@@ -7,12 +7,13 @@ import warnings
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stereodistill.errors import UserError
 from stereodistill.models.layers import for_inference
 from stereodistill.ops.resize import resize_disparity, resize_image
 from stereodistill.predict.depth_map import DepthMap
+from stereodistill.predict.fusion import fuse_by_edges
 from stereodistill.predict.photo import Photo, to_array, to_image
 from stereodistill.types import Rig
 from stereodistill.weights import WeightsHeader
@@ -30,7 +31,13 @@ class MonoPredictor:
         self.training_rig = header.training_rig()
 
     def predict(
-        self, photo: Photo, *, rig: Rig | None = None, focal_px: float | None = None, width: int | None = None
+        self,
+        photo: Photo,
+        *,
+        rig: Rig | None = None,
+        focal_px: float | None = None,
+        width: int | None = None,
+        post_process: bool = False,
     ) -> DepthMap:
         """Depth of a photo, at the photo's size.
 
@@ -41,14 +48,15 @@ class MonoPredictor:
         depth scales with the focal length measured in image widths.  Without a camera the training camera is
         assumed, scaled to the photo's width, and a `CameraWarning` says so.  Weights without a rig give
         disparity only, unless a full `rig` is given (then the disparities are read as those of that rig).
+        `post_process` asks the network about the mirror image too and fuses both answers (`fuse_by_edges`).
         """
         image = to_image(photo)
         camera = _focal_in_widths(image.shape[-1], rig, focal_px, width)
         size = (image.shape[-2], image.shape[-1])
         resized = resize_image(image[None].to(self.device), self.header.input_size or size)
         with torch.inference_mode():
-            disparity = self.model(resized.contiguous(memory_format=torch.channels_last)).disparities[0]
-        disparity_px = resize_disparity(disparity.float(), size)[0, 0].cpu().numpy()
+            disparity = self._disparity(resized, post_process)
+        disparity_px = resize_disparity(disparity, size)[0, 0].cpu().numpy()
         found = self._rig_for(size[1], camera, rig)
         return DepthMap(
             disparity_px=disparity_px,
@@ -56,6 +64,11 @@ class MonoPredictor:
             calibrated=camera is not None and found.is_metric,
             image=to_array(image),
         )
+
+    def _disparity(self, image: Tensor, post_process: bool) -> Tensor:
+        images = torch.cat([image, image.flip(-1)]) if post_process else image
+        disparity = self.model(images.contiguous(memory_format=torch.channels_last)).disparities[0].float()
+        return fuse_by_edges(disparity[:1], disparity[1:].flip(-1)) if post_process else disparity
 
     def _rig_for(self, width: int, focal_in_widths: float | None, given: Rig | None) -> Rig:
         if self.training_rig is None:

@@ -27,9 +27,14 @@ LABELS: dict[str, tuple[str, str, Better, int]] = {
     "bad1": ("bad-1", "%", "lower", 2),
     "bad2": ("bad-2", "%", "lower", 2),
     "bad3": ("bad-3", "%", "lower", 2),
+    "bad4": ("bad-4", "%", "lower", 2),
+    "log10": ("log10", "", "lower", 3),
+    "rmse_log10": ("RMSE log10", "", "lower", 3),
     "density": ("Density", "%", "higher", 1),
 }
 MARKS = "†‡§¶#"
+SHORT = "⚠"
+"""Before the number of images when it is not that of the whole test set."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class Column:
     """The data set; columns of one group stand together under its name."""
     protocol: str = ""
     num_images: int | None = None
+    num_expected: int | None = None
+    """Images of the whole test set."""
+    split: str = ""
+    """The data set and split that the images are of, where it has a name."""
     label: str = ""
     unit: str = ""
     better: Better | None = None
@@ -50,13 +59,31 @@ class Column:
     def of(cls, key: str, group: str = "", protocol: str = "", num_images: int | None = None) -> Column:
         """A column for one of the package's metric keys, with its usual label, unit and direction."""
         label, unit, better, decimals = LABELS.get(key, (key, "", None, 3))
-        return cls(key, group, protocol, num_images, label, unit, better, decimals)
+        named = {"label": label, "unit": unit, "better": better, "decimals": decimals}
+        return cls(key=key, group=group, protocol=protocol, num_images=num_images, **named)
+
+    def made_like(self, result: Mapping[str, Any]) -> Column:
+        """The same column under the conditions of one result of `evaluate`."""
+        return replace(
+            self,
+            protocol=result["protocol"],
+            num_images=result["num_images"],
+            num_expected=result.get("num_expected"),
+            split=result.get("data") or "",
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """All images of the test set were scored, as far as anybody knows how many it has."""
+        return self.num_expected is None or self.num_images == self.num_expected
 
     @property
     def conditions(self) -> str:
-        """Protocol and number of images in words: what must agree for two numbers to be compared."""
+        """Protocol, split and number of images in words: what must agree for two numbers to be compared."""
         count = "" if self.num_images is None else f", {self.num_images} image{'' if self.num_images == 1 else 's'}"
-        return f"{self.protocol or 'no protocol stated'}{count}"
+        if not self.is_whole:
+            count = f", {SHORT} {self.num_images} images of {self.num_expected}"
+        return f"{self.protocol or 'no protocol stated'}{self.split and f' on {self.split}'}{count}"
 
     @property
     def title(self) -> str:
@@ -115,7 +142,7 @@ class Table:
             metrics: keys to show, for each data set; those that no result of the data set has are left out.
             references: names of rows that are shown for orientation and do not compete.
             mark_mixed: put a mark and a footnote at numbers whose protocol or number of images differs from
-                their column's (the first row's) instead of refusing them.
+                their column's (the first row's that scored the whole test set) instead of refusing them.
 
         Raises:
             UserError: a column would mix protocols or image sets and `mark_mixed` is off.
@@ -156,7 +183,15 @@ class Table:
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dump`: columns with their protocol, rows with values in the columns' order."""
         columns = [
-            {"metric": c.key, "data": c.group, "protocol": c.protocol, "num_images": c.num_images, "unit": c.unit}
+            {
+                "metric": c.key,
+                "data": c.group,
+                "protocol": c.protocol,
+                "num_images": c.num_images,
+                "num_expected": c.num_expected,
+                "split": c.split,
+                "unit": c.unit,
+            }
             for c in self.columns
         ]
         rows = [
@@ -210,11 +245,17 @@ def _columns(results: Mapping[str, Mapping[str, Mapping[str, Any]]], metrics: Se
         for group, result in of_row.items():
             groups.setdefault(group, []).append(result)
     return [
-        Column.of(key, group, found[0]["protocol"], found[0]["num_images"])
+        _typical(Column.of(key, group), found)
         for group, found in groups.items()
         for key in metrics
         if any(key in result["metrics"] for result in found)
     ]
+
+
+def _typical(column: Column, results: Sequence[Mapping[str, Any]]) -> Column:
+    """The column under the conditions of the first result of a whole test set, else of the first one."""
+    made = [column.made_like(result) for result in results]
+    return next((one for one in made if one.is_whole), made[0])
 
 
 def _cell(
@@ -222,7 +263,7 @@ def _cell(
 ) -> Cell:
     if result is None:
         return Cell()
-    own = replace(column, protocol=result["protocol"], num_images=result["num_images"]).conditions
+    own = column.made_like(result).conditions
     mark = ""
     if own != column.conditions:
         if not mark_mixed:

@@ -129,7 +129,7 @@ def _pictures(study: Study, rows: Sequence[StudyRow], runner: Runner) -> list[Ga
             pair.left.image.permute(1, 2, 0).numpy(),
             maps=found,
             truth_px=pair.left.disparity[0].numpy() if pair.left.valid.any() else None,
-        )  # fmt: skip
+        )
         for pair, found in zip(pairs, maps, strict=True)
     ]
 

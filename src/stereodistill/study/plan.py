@@ -134,7 +134,8 @@ def _check(study: Study, path: Path) -> None:
         if name is not None and name not in study.data:
             raise UserError(f"{path}: no data {name!r}; named are {', '.join(study.data)}")
     for claim in study.claims:
-        study.row(claim.better), study.row(claim.worse)
+        for name in (claim.better, claim.worse):
+            study.row(name)
     for name, stage in study.stages.items():
         where = f"{path}: stage {name!r}"
         if (stage.recipe is None) == (stage.teacher is None):

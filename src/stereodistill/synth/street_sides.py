@@ -122,7 +122,8 @@ def border(scene: Scene, g: np.random.Generator, side: float, x: float, style: s
 def houses(scene: Scene, g: np.random.Generator, side: float, x_at, front: float, style: str) -> None:
     """A row of houses with gaps; in the country mostly trees."""
     if style == "country" and g.random() < 0.5:
-        return woods(scene, g, x_at, front)
+        woods(scene, g, x_at, front)
+        return
     if style == "country" and g.random() < 0.5:
         for z in spots(g, 5, 120, 9.0, 0.6, scene.ground.cross):
             street_objects.tree(scene, g, x_at(front + g.uniform(1, 15)), z, g.uniform(1, 2.2), 0.0)
