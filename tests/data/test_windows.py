@@ -14,6 +14,7 @@ import torch
 
 from stereodistill.data import PairDataset, PairFiles, open_dataset
 from stereodistill.data.augment import AugmentStereo, augment_stereo, load_stereo
+from stereodistill.data.tolerant import Tolerant
 from stereodistill.data.windows import load_window
 from stereodistill.errors import UserError
 from stereodistill.io import images
@@ -146,3 +147,17 @@ def test_memory_stays_flat_over_an_epoch(pairs_folder, inflater):
         tracemalloc.stop()
     one_picture = 160 * 320 * 3
     assert after - before < one_picture / 4, f"{after - before} bytes more after three epochs of four pairs"
+
+
+def test_a_tolerant_dataset_reads_windows_too_and_skips_what_is_broken(pairs_folder, monkeypatch):
+    dataset = open_dataset(pairs_folder(2, truth=True))
+    expected = augment_stereo(dataset.load(1), CONFIG, rng(0, 0, 1))
+    monkeypatch.setattr(dataset, "load", None)  # the whole files are not read
+    assert same(load_stereo(Tolerant(dataset, "skip"), 1, CONFIG, rng(0, 0, 1)), expected)
+    broken = dataset.pair_files(0).left
+    broken.write_bytes(broken.read_bytes()[:200])
+    tolerant = Tolerant(dataset, "skip")
+    assert load_stereo(tolerant, 0, CONFIG, rng(0, 0, 0)).name == dataset.names[1]
+    assert [row.name for row in tolerant.skipped] == [dataset.names[0]]
+    with pytest.raises(UserError, match=r"mend it or leave such pairs out"):
+        load_stereo(Tolerant(dataset, "stop"), 0, CONFIG, rng(0, 0, 0))

@@ -25,7 +25,8 @@ class Numbered:
         return StereoPair(left=view, right=view, rig=Rig.unknown(8), name=str(index))
 
 
-def jitter(pair, rng):
+def jitter(samples, index, rng):
+    pair = samples.load(index)
     image = pair.left.image + float(rng.random())
     return StereoPair(left=View.unlabelled(image), right=pair.right, rig=pair.rig, name=pair.name)
 

@@ -7,7 +7,7 @@ import torch
 
 from stereodistill import models
 from stereodistill.engine.adapters import WithAdapters
-from stereodistill.engine.joint import stage_before, started, trained_module
+from stereodistill.engine.joint import results, stage_before, started, trained_module
 from stereodistill.engine.recipe import parse_recipe
 from stereodistill.engine.train import build_model, header_of, train
 from stereodistill.errors import UserError
@@ -161,6 +161,11 @@ def test_start_weights_of_another_mono_network_are_refused(tmp_path):
     folder = saved(tmp_path, models.build("recursive_mono", base=4), recipe())
     with pytest.raises(UserError, match=r"model.weights .*'base': 4.*'base': 8"):
         build_model(recipe(model={"name": "recursive", "options": {"base": 8}, "weights": str(folder)}))
+
+
+def test_other_stages_leave_the_whole_network():
+    network = models.build("recursive", base=8)
+    assert results(recipe("supervised_stereo"), network) == {"weights": network}
 
 
 def test_joint_refuses_a_network_that_is_not_two():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ def png(colour: int, depth: int, filters: str, *, extra: bytes = b"", interlace:
     rows = b"".join(bytes([int(filters[y % len(filters)])]) + generator.bytes(stride) for y in range(height))
     body = zlib.compress(rows)
     cuts = [len(body) * i // parts for i in range(parts + 1)]
-    idats = b"".join(chunk(b"IDAT", body[a:b]) for a, b in zip(cuts, cuts[1:], strict=False))
+    idats = b"".join(chunk(b"IDAT", body[a:b]) for a, b in pairwise(cuts))
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + idats + chunk(b"IEND", b"")
 

@@ -28,6 +28,7 @@ OPTIONS = {
     "export": ("--weights", "--out"),
     "weights list": (),
     "weights show": (),
+    "weights import": ("--out",),
 }  # fmt: skip
 MAX_CPU_S = 0.5
 ALL_HELP = """

@@ -24,8 +24,10 @@ from stereodistill.data.defects import (
     cover_patches,
     misalign_rows,
 )
-from stereodistill.data.folder import PairDataset, StereoDataset
+from stereodistill.data.folder import PairDataset
+from stereodistill.data.listed import ListedPairs
 from stereodistill.data.photometric import Photometric, PositiveRange, Probability, apply_tone, draw_tone
+from stereodistill.data.tolerant import Loads, Tolerant
 from stereodistill.data.windows import load_window
 from stereodistill.io.images import Window
 from stereodistill.ops.geometry import crop_pair, flip_pair_vertical, swap_pair
@@ -88,12 +90,18 @@ def augment_stereo(pair: StereoPair, config: AugmentStereo, rng: np.random.Gener
     return _augment_window(pair, config, rng)
 
 
-def load_stereo(dataset: StereoDataset, index: int, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
-    """`augment_stereo(dataset.load(index), config, rng)`, the same numbers; of files, only the drawn window is read."""
-    if config.size is None or not isinstance(dataset, PairDataset):
-        return augment_stereo(dataset.load(index), config, rng)
-    pair = load_window(dataset.pair_files(index), lambda size: draw_window(size, config, rng))
-    return _augment_window(pair, config, rng)
+def load_stereo(samples: Loads, index: int, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
+    """`augment_stereo(samples.load(index), config, rng)`, the same numbers; of files, only the drawn window is read."""
+    if isinstance(samples, Tolerant):
+        return samples.load(index, lambda found: load_stereo(samples.samples, found, config, rng))
+    files = None
+    if config.size is not None and isinstance(samples, PairDataset):
+        files = samples.pair_files(index)
+    elif config.size is not None and isinstance(samples, ListedPairs):
+        files = samples.plain_files(index)
+    if files is None:
+        return augment_stereo(samples.load(index), config, rng)
+    return _augment_window(load_window(files, lambda size: draw_window(size, config, rng)), config, rng)
 
 
 def _augment_window(pair: StereoPair, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:

@@ -79,15 +79,17 @@ class Tolerant:
             self._note(index, str(error))
             return None
 
-    def load(self, index: int) -> StereoPair:
+    def load(self, index: int, read: Callable[[int], StereoPair] | None = None) -> StereoPair:
         """Sample `index`; under "skip" the next one that can be read, the first after the last.
+
+        `read` replaces the samples' own `load`.
 
         Raises:
             UserError: as `get`, or no sample can be read at all.
         """
         num = len(self.samples)
         for step in range(num):
-            pair = self.get((index + step) % num, self.samples.load)
+            pair = self.get((index + step) % num, read or self.samples.load)
             if pair is not None:
                 return pair
         raise UserError(f"none of the {num} pairs can be read; the first: {self.skipped[0].reason}")

@@ -25,7 +25,8 @@ class Samples(Protocol):
     def load(self, index: int) -> StereoPair: ...
 
 
-Augment = Callable[[StereoPair, np.random.Generator], StereoPair]
+Prepare = Callable[[Samples, int, np.random.Generator], StereoPair]
+"""(samples, index, generator) -> the augmented sample; it may read less of the files than a plain `load`."""
 
 
 class Batches(Dataset):
@@ -36,9 +37,9 @@ class Batches(Dataset):
     """
 
     def __init__(
-        self, samples: Samples, augment: Augment, *, seed: int, batch_size: int, rank: int = 0, num_ranks: int = 1
+        self, samples: Samples, prepare: Prepare, *, seed: int, batch_size: int, rank: int = 0, num_ranks: int = 1
     ):
-        self.samples, self.augment, self.seed = samples, augment, seed
+        self.samples, self.prepare, self.seed = samples, prepare, seed
         self.batch_size, self.rank = batch_size, rank
         self.per_rank = batch_size // num_ranks
         assert self.per_rank * num_ranks == batch_size, "the batch must divide by the number of processes"
@@ -50,7 +51,7 @@ class Batches(Dataset):
     def _sample(self, position: int) -> StereoPair:
         epoch, place = divmod(position, len(self.samples))
         index = place if getattr(self.samples, "endless", False) else int(self._order(epoch)[place])
-        return self.augment(self.samples.load(index), rng(self.seed, epoch, index, AUGMENT))
+        return self.prepare(self.samples, index, rng(self.seed, epoch, index, AUGMENT))
 
     @lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
     def _order(self, epoch: int) -> np.ndarray:

@@ -10,18 +10,19 @@ from torch import nn
 from stereodistill.engine.adapters import without_adapters
 from stereodistill.engine.recipe import Recipe, SynthSource
 from stereodistill.errors import UserError
+from stereodistill.models.vgg_mono import VggMono
 
 
 def encoder_of(recipe: Recipe, network: nn.Module) -> Sequence[nn.Parameter]:
     """Parameters that `model.freeze_encoder_epochs` speaks of; none when it is 0.
 
     Raises:
-        UserError: the network does not say what its encoder is.
+        UserError: a network whose encoder is not one of ImageNet's.
     """
     if not recipe.model.freeze_encoder_epochs:
         return ()
     network = without_adapters(network)
-    if not hasattr(network, "encoder_parameters"):
+    if not isinstance(network, VggMono):
         raise UserError(f"model.freeze_encoder_epochs: {network.name} has no encoder to freeze; vgg_mono has one")
     return tuple(network.encoder_parameters())
 

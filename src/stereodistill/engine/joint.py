@@ -79,11 +79,11 @@ def trained_module(recipe: Recipe, network: nn.Module) -> nn.Module:
     return network
 
 
-def results(module: nn.Module) -> dict[str, nn.Module]:
-    """Folder -> network that a run leaves: of a mono network in a stereo one, `weights` is the mono network alone."""
+def results(recipe: Recipe, module: nn.Module) -> dict[str, nn.Module]:
+    """Folder -> network that a run leaves; of a joint one, `weights` is the mono network alone, to be deployed."""
     network = without_adapters(module)
-    if isinstance(network, Recursive):
-        return {"weights": network.mono, STEREO_WEIGHTS: network}
+    if isinstance(recipe, JointRecipe):
+        return {"weights": both_networks(network).mono, STEREO_WEIGHTS: network}
     return {"weights": network}
 
 

@@ -15,9 +15,11 @@ from accelerate.utils import set_seed
 from torch import nn
 
 from stereodistill import losses, models
-from stereodistill.data.augment import AugmentMono, augment_mono, augment_stereo
+from stereodistill.data.augment import AugmentMono, augment_mono, load_stereo
 from stereodistill.engine.batches import Batches, Samples
+from stereodistill.engine.blanks import refuse_blanks
 from stereodistill.engine.encoder import encoder_of, frozen_steps
+from stereodistill.engine.ground_truth import require_ground_truth
 from stereodistill.engine.joint import (
     both_networks,
     joint_objective,
@@ -67,6 +69,7 @@ def train(
     """
     recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     out = Path(out)
+    refuse_blanks(recipe, has_samples=samples is not None)
     _prepare_folder(out, resume)
     stage = partial(train, resume=resume, device=device, samples=samples, on_step=on_step, header=header)
     start = started(recipe, out, resume, stage)
@@ -75,6 +78,7 @@ def train(
     model = trained_module(recipe, build_model(start))
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
     samples = tolerant(samples, recipe.data, out)
+    require_ground_truth(recipe, samples)
     loop = Loop(
         recipe=recipe,
         model=synchronise_norms(model, accelerator),
@@ -85,12 +89,12 @@ def train(
         accelerator=accelerator,
         frozen=encoder_of(recipe, model),
         frozen_steps=frozen_steps(recipe, len(samples)),
-        validate=validate and (lambda module: validate(results(module)["weights"])),
+        validate=validate and (lambda module: validate(results(recipe, module)["weights"])),
         **({"on_step": on_step} if on_step else {}),
     )
     loop.run(resume)
     if accelerator.is_main_process:
-        for folder, network in results(loop.averaged()).items():
+        for folder, network in results(recipe, loop.averaged()).items():
             save_weights(out / folder, network, header_of(recipe, network, header or {}))
     accelerator.wait_for_everyone()
     return out / "weights"
@@ -140,14 +144,14 @@ def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> 
             f"loop.batch_size / loop.accumulate = {micro} must divide by the {accelerator.num_processes} processes"
         )
     if isinstance(recipe.augment, AugmentMono):
-        augment = partial(_augment_mono, config=recipe.augment)
+        prepare = partial(_prepare_mono, config=recipe.augment)
         if recipe.augment.size is not None:
             samples = Shrunk(samples, recipe.augment.size, recipe.loop.workers)
     else:
-        augment = partial(_augment_stereo, config=recipe.augment)
+        prepare = partial(_prepare_stereo, config=recipe.augment)
     return Batches(
         samples,
-        augment,
+        prepare,
         seed=recipe.loop.seed,
         batch_size=micro,
         rank=accelerator.process_index,
@@ -224,12 +228,12 @@ def _prepare_folder(out: Path, resume: bool) -> None:
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
 
 
-def _augment_stereo(pair, rng, config):
-    return augment_stereo(pair, config, rng)
+def _prepare_stereo(samples, index, rng, config):
+    return load_stereo(samples, index, config, rng)
 
 
-def _augment_mono(pair, rng, config):
-    return augment_mono(pair, config, rng)
+def _prepare_mono(samples, index, rng, config):
+    return augment_mono(samples.load(index), config, rng)
 
 
 def _channels_last(image: torch.Tensor) -> torch.Tensor:

@@ -45,7 +45,7 @@ def decode_png(data: bytes, inflater: Any | None = _isal, *, rows: tuple[int, in
     """
     if inflater is None and rows is None:
         return None
-    inflater = zlib if inflater is None else inflater
+    library: Any = zlib if inflater is None else inflater
     width, height, depth, colour, *rest = struct.unpack_from(">IIBBBBB", data, 16)
     if data[12:16] != b"IHDR" or colour not in _CHANNELS or depth not in (8, 16) or any(rest):
         return None
@@ -55,11 +55,11 @@ def decode_png(data: bytes, inflater: Any | None = _isal, *, rows: tuple[int, in
     num_bytes = bottom * (1 + width * pixel_bytes)
     if body is None or not 0 <= top < bottom <= height:
         return None
-    stream = inflater.decompressobj()
+    stream = library.decompressobj()
     try:
         # One byte more than the whole picture has: then the end and its checksum are looked at.
         content = stream.decompress(body, num_bytes + (bottom == height))
-    except (zlib.error, inflater.error):
+    except (zlib.error, library.error):
         return None
     if len(content) != num_bytes or (bottom == height and (not stream.eof or stream.unused_data)):
         return None

@@ -37,7 +37,7 @@ def view_synthesis(prediction: Prediction, pair: StereoPair, config: ViewSynthes
     num_scales, width = len(prediction.disparities), pair.size[1]
     least = 3 * 2 ** (num_scales - 1)
     if min(pair.size) < least:
-        raise UserError(f"images of {pair.size} are too small for {num_scales} scales: take at least {least} (augment.size)")
+        raise UserError(f"images of {pair.size} are too small for {num_scales} scales: take at least {least} px a side")
     lefts, rights = (image_pyramid(view.image, num_scales) for view in (pair.left, pair.right))
     sums: dict[str, list[Tensor]] = {"photometric": [], "consistency": [], "smoothness": []}
     for m, pixels in enumerate(zip(prediction.disparities, prediction.disparities_right, strict=True)):

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from stereodistill.errors import UserError
+from stereodistill.models.vgg_mono import VggMono
 from stereodistill.weights.foreign import check_names, read_foreign
 from stereodistill.weights.sources import tensor_file
 
@@ -23,7 +24,7 @@ def load_encoder(network: nn.Module, source: str) -> None:
     Raises:
         UserError: the network has no such encoder, or the file is not one of its.
     """
-    if not hasattr(network, "encoder_names"):
+    if not isinstance(network, VggMono):
         raise UserError(f"model.encoder_weights: {network.name} has no encoder for ImageNet weights; vgg_mono has one")
     file = tensor_file(source.removeprefix(HUB)) if source.startswith(HUB) else source
     tensors = {k: v for k, v in read_foreign(file).items() if not k.startswith(CLASSIFIER)}

@@ -18,7 +18,7 @@ from stereodistill.models import build
 from stereodistill.models.dispnet import NUM_DISPLACEMENTS
 from stereodistill.weights.foreign import check_names, read_foreign
 from stereodistill.weights.header import WeightsHeader
-from stereodistill.weights.store import save_weights
+from stereodistill.weights.store import read_header, save_weights
 
 PREFIX = "module.model."
 MONO_SIZE = (256, 512)
@@ -43,16 +43,15 @@ def import_released(file: str | Path, out: str | Path) -> WeightsHeader:
     state = {theirs[name]: tensor.float() for name, tensor in tensors.items()}
     network.load_state_dict(_in_our_order(state) if kind == "stereo" else state)
     header = WeightsHeader(
-        architecture=network.name,
+        architecture="dispnet" if kind == "stereo" else "vgg_mono",
         kind=kind,
-        options=network.options,
         input_size=MONO_SIZE if kind == "mono" else None,
         # The files came without a licence statement of their own.
         licence="see the authors' release",
         notes=NOTES,
     )
     save_weights(out, network, header)
-    return header
+    return read_header(out)
 
 
 def released_name(ours: str) -> str:
