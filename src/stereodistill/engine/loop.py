@@ -101,7 +101,7 @@ class Loop:
         self.network.train()
         if self.recipe.loop.freeze_norms:
             for module in self.network.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
                     module.eval()
 
     def _one_step(self, stream) -> None:

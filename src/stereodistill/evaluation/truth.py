@@ -13,7 +13,6 @@ from stereodistill.evaluation.protocols import Protocol
 from stereodistill.ops.geometry import disparity_to_depth
 from stereodistill.types import StereoPair
 
-
 _KINDS = {
     "lidar": "single LiDAR scans (protocols eigen, eigen-50m, eigen-lidar-view)",
     "improved": "the improved ground truth (protocol eigen-improved)",

@@ -1,9 +1,9 @@
 """`lite_stereo`: the shipped stereo teacher, light enough for two CPU cores.
 
 Shared U-shaped features -> 1-D correlation at 1/4 and 1/8 scale -> 2-D and 3-D aggregation to a distribution over
-displacements, with evidence spread within surfaces -> sub-pixel expectation around its peak -> one warping refinement at 1/2
-scale -> convex upsampling.  The raw correlation itself is added to the final scores and supervised by its own
-cross-entropy, so that the network need not discover that correlation means matching.
+displacements, with evidence spread within surfaces -> sub-pixel expectation around its peak -> one warping
+refinement at 1/2 scale -> convex upsampling.  The raw correlation itself is added to the final scores and supervised
+by its own cross-entropy, so that the network need not discover that correlation means matching.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from stereodistill.models.aggregation import Aggregation, Propagation, VolumeAggregation, unit_groups
 from stereodistill.models.layers import Residual, Up, conv
 from stereodistill.ops.correlation import correlation_1d, local_correlation_1d
-from stereodistill.ops.image import local_contrast
 from stereodistill.ops.geometry import pad_to_multiple
+from stereodistill.ops.image import local_contrast
 from stereodistill.ops.upsample import convex_upsample
 from stereodistill.ops.warp import warp_to_left
 from stereodistill.types import Prediction

@@ -41,8 +41,8 @@ def load_teacher(source: str | Path = "lite_stereo", device: str = "auto") -> Te
         raise UserError(f"teacher {text!r}: ONNX networks cannot teach yet: write their maps to a folder and give that")
     if text in NEEDS_WEIGHTS and not path.exists():
         raise UserError(
-            f"teacher {text!r} ships without weights: train it (recipes guo2018/..., ye2021/...) or import released ones "
-            "(`stereodistill weights import`), then give their folder"
+            f"teacher {text!r} ships without weights: train it (recipes guo2018/..., ye2021/...) or import "
+            "released ones (`stereodistill weights import`), then give their folder"
         )
     if path.is_dir() and not (path / TENSORS).is_file() and _holds_maps(path):
         return FolderTeacher(path)
