@@ -206,7 +206,7 @@ def test_neighbours_are_in_reading_order():
         ({"residual": "sometimes"}, "residual is one of"),
         ({"refinement_weights": "hard"}, "softmax or negative_square"),
         ({"mono": {"name": "lite_stereo"}}, "stereo network"),
-        ({"mono": {"nam": "lite_mono"}}, "unknown key 'nam'"),
+        ({"mono": {"title": "lite_mono"}}, "unknown key 'title'"),
     ],
 )
 def test_bad_options_are_one_clear_line(options, message):

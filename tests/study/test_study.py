@@ -128,11 +128,36 @@ def test_unknown_names_are_told_with_the_known_ones(tmp_path):
         load_study("nowhere")
     with pytest.raises(UserError, match="the rows are distilled, direct, SGBM"):
         run_study(plan(tmp_path), tmp_path / "out", rows=["other"], progress=False)
-    with pytest.raises(UserError, match="--data names kitti"):
+    with pytest.raises(UserError, match="--data names kitti; the study's data sets are none"):
         Runner(plan(tmp_path), tmp_path, roots={"kitti": "/x"})
+    published = load_study("guo2018")
+    with pytest.raises(UserError, match="cityscapes, kitti_raw, sceneflow"):
+        Runner(published, tmp_path, roots={"elsewhere": "/x"})
+    Runner(published, tmp_path, roots={"kitti_raw": "/x", "scene_flow": "/y"})
+
+
+def test_changes_reach_the_stages_that_they_name(tmp_path):
+    plain = Runner(plan(tmp_path), tmp_path / "out", progress=False)
+    changed = Runner(plan(tmp_path), tmp_path / "out", changes=["d*:optimizer.lr=1e-5"], progress=False)
+    assert changed.fingerprint("mono", 0) == plain.fingerprint("mono", 0)
+    assert changed.fingerprint("direct", 0) != plain.fingerprint("direct", 0)
+
+
+def test_the_published_tables_are_complete():
+    """19 rows; numbers typed independently from the paper's tables: Abs Rel and the last accuracy of each."""
+    rows = {row.name: row.published for row in load_study("guo2018").rows}
+    abs_rel = [0.662, 0.105, 0.106, 0.187, 0.194, 0.109, 0.116, 0.105, 0.099, 0.095, 0.111, 0.101, 0.097, 0.096]
+    abs_rel += [0.072, 0.076, 0.061, 0.063]
+    assert [published["abs_rel"] for published in rows.values() if published] == abs_rel
+    assert rows["PSMNet->Mono"] == {} and len(rows) == 19
+    assert all(set(published) == {"abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3"}
+               for published in rows.values() if published)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", study_names())
 def test_every_shipped_study_holds_together(name):
     study = load_study(name)
     assert study.rows and study.cite
+    runner = Runner(study, "unused", progress=False)
+    trained = [key for key, stage in study.stages.items() if stage.recipe]
+    assert len({runner.fingerprint(key, 0) for key in trained}) == len(trained)  # every recipe is found and fits

@@ -23,7 +23,11 @@ def study(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change every training stage: loop.steps=2 for a trial."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change the training stages (loop.steps=2), or some: mono_*:loop.steps=2.",
+        ),
     ] = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -49,6 +53,6 @@ def _roots(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, separator, root = pair.partition("=")
         if not (name and separator and root):
-            raise UserError(f"--data {pair!r}: expected NAME=ROOT, NAME as the study calls its data")
+            raise UserError(f"--data {pair!r}: expected NAME=ROOT, for example kitti_raw=/discs/kitti")
         roots[name] = root
     return roots

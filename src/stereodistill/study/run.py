@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ class Runner:
 
     Args:
         out: the study's folder: `data/`, `stages/`, `results/`.
-        roots: name under the study's `data` -> root folder on this machine, for those that are data sets.
-        changes: overrides for every training stage (`loop.steps=2` for a trial).
+        roots: data set (`kitti_raw`), or a name under the study's `data`, -> root folder on this machine.
+        changes: overrides for every training stage (`loop.steps=2` for a trial), or for those whose name a pattern
+            matches (`mono_*:optimizer.lr=1e-5`).
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Runner:
     ):
         self.study, self.out, self.roots = study, Path(out), dict(roots or {})
         self.changes, self.device, self.progress = tuple(changes), device, progress
-        unknown = set(self.roots) - set(study.data)
+        sets = {spec.partition(":")[0] for spec in study.data.values() if isinstance(spec, str)}
+        unknown = set(self.roots) - sets - {name for name, spec in study.data.items() if isinstance(spec, str)}
         if unknown:
-            raise UserError(f"--data names {', '.join(sorted(unknown))}; the study's data are {', '.join(study.data)}")
+            known = ", ".join(sorted(sets)) or "none: it renders its own"
+            raise UserError(f"--data names {', '.join(sorted(unknown))}; the study's data sets are {known}")
         self._prints: dict[tuple[str, int], str] = {}
         self._sources: dict[str, str] = {}
 
@@ -99,7 +103,9 @@ class Runner:
             ]
             plan = [stage.model_dump(mode="json"), self._print_of_world(stage.data), before, seed]
             if stage.recipe:
-                recipe = load_recipe(stage.recipe, [*_overrides(stage), *self._stand_ins(stage), *self.changes])
+                recipe = load_recipe(
+                    stage.recipe, [*_overrides(stage), *self._stand_ins(stage), *self._changes_of(name)]
+                )
                 plan.append(recipe.hash)
             self._prints[name, seed] = _fingerprint(plan)
         return self._prints[name, seed]
@@ -111,7 +117,8 @@ class Runner:
             if isinstance(spec, World):
                 self._sources[name] = str(self._rendered(name, spec))
             else:
-                self._sources[name] = f"{spec}={self.roots[name]}" if name in self.roots else spec
+                root = self.roots.get(name, self.roots.get(spec.partition(":")[0]))
+                self._sources[name] = f"{spec}={root}" if root else spec
                 open_dataset(self._sources[name])  # what is absent is told before hours are spent
         return self._sources[name]
 
@@ -122,13 +129,18 @@ class Runner:
             links.append(f"model.weights={json.dumps(str(self.make(stage.start, seed)))}")
         if stage.labels:
             links.append(f"data.labels={json.dumps(str(self.make(stage.labels, seed)))}")
-        changes = [*_overrides(stage), *links, f"loop.seed={seed}", *self.changes]
+        changes = [*_overrides(stage), *links, f"loop.seed={seed}", *self._changes_of(name)]
         recipe = load_recipe(stage.recipe, changes)
         header = {}
         if self.study.camera and getattr(recipe, "trains", "") == "mono":
             header = {"rig": typical_rig(open_dataset(self.source(self.study.camera)))}
         train_shown(f"{name} (seed {seed})", recipe, folder, shown=self.progress, resume=True, device=self.device,
                     header=header)  # fmt: skip
+
+    def _changes_of(self, name: str) -> list[str]:
+        """The overrides that are meant for the stage: `PATTERN:key=value`, or `key=value` for all."""
+        split = [(change.partition("=")[0].rpartition(":")[0], change) for change in self.changes]
+        return [c.removeprefix(f"{pattern}:") for pattern, c in split if fnmatchcase(name, pattern or "*")]
 
     def _stand_ins(self, stage: Stage) -> list[str]:
         """Links that change from machine to machine, held constant for the fingerprint."""
