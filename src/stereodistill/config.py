@@ -50,14 +50,20 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, A
         path = Path(str(files("stereodistill") / "recipes" / f"{name_or_path}.yaml"))
     if not path.is_file():
         raise UserError(f"no recipe {name_or_path!r}: give a YAML file or one of {', '.join(recipe_names())}")
+    values = read_yaml(path)
+    for override in overrides:
+        _apply_override(values, override)
+    return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file with `key: value` lines at the top level."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected `key: value` lines at the top level")
-    for override in overrides:
-        _apply_override(values, override)
     return values
 
 

@@ -6,10 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, PositiveInt
 
-from stereodistill.config import Config
+from stereodistill.config import Config, read_yaml
 from stereodistill.errors import UserError
 
 Size = tuple[PositiveInt, PositiveInt]
@@ -109,13 +108,7 @@ def load_study(name_or_path: str) -> Study:
         path = _folder() / f"{name_or_path}.yaml"
     if not path.is_file():
         raise UserError(f"no study {name_or_path!r}: give a YAML file or one of {', '.join(study_names())}")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: expected `key: value` lines at the top level")
-    study = Study.parse(values, str(path))
+    study = Study.parse(read_yaml(path), str(path))
     _check(study, path)
     return study
 
