@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from stereodistill.models.aggregation import Propagation, VolumeAggregation, finer_scores, neighbour_mean
+from stereodistill.models.aggregation import (
+    Propagation,
+    SlicedConv3d,
+    VolumeAggregation,
+    finer_scores,
+    neighbour_mean,
+)
 
 
 def test_finer_scores_keep_the_place_and_the_displacement():
@@ -58,3 +64,15 @@ def test_evidence_reaches_into_a_plain_surface():
     logits[:, 2, :, :8] = logits[:, 2, :, -8:] = 20.0  # ... but sure of displacement 2 on both sides
     added = propagation(logits, torch.zeros(1, 4, 8, 16))
     assert (added[0, :, 8, 16].argmax() == 2) and added[0, 2, 8, 16] > added[0, 3, 8, 16] + 0.3
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(6, 5, 7), (5, 8, 4)])
+def test_a_sliced_convolution_is_the_3d_convolution(stride, size):
+    torch.manual_seed(0)
+    sliced = SlicedConv3d(4, 6, 3, stride, 1).eval()
+    volume = torch.randn(2, 4, *size)
+    expected = torch.nn.functional.conv3d(volume, sliced.weight, sliced.bias, stride, 1)
+    with torch.no_grad():
+        assert torch.allclose(sliced(volume), expected, atol=1e-5)
+        assert torch.equal(sliced.train()(volume), expected)

@@ -97,10 +97,32 @@ def finer_scores(scores: Tensor) -> Tensor:
     return torch.stack([scores, between], dim=2).flatten(1, 2)
 
 
+class SlicedConv3d(nn.Conv3d):
+    """A 3x3x3 convolution that float32 inference on a CPU computes as 2-D ones: up to ten times as fast there.
+
+    Three neighbouring slices side by side are the channels, slices are the batch.  PyTorch's own 3-D kernels are slow
+    for most numbers of channels (but for 24), and fast in bf16.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        plain = input.device.type != "cpu" or input.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+        if self.training or plain or torch.onnx.is_in_onnx_export() or torch.jit.is_tracing():
+            return super().forward(input)
+        (stride, *_), depth = self.stride, input.shape[2]
+        padded = F.pad(input.permute(0, 2, 3, 4, 1), (0, 0, 0, 0, 0, 0, 1, 1))
+        number = (depth - 1) // stride + 1
+        last = stride * (number - 1) + 1
+        slices = torch.cat([padded[:, k : k + last : stride] for k in range(3)], dim=4)
+        kernel = self.weight.transpose(1, 2).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        out = F.conv2d(slices.flatten(0, 1).permute(0, 3, 1, 2), kernel, self.bias, stride, 1)
+        return out.unflatten(0, (input.shape[0], number)).transpose(1, 2)
+
+
 def conv3d(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     """3x3x3 convolution, batch norm and ReLU."""
+    kind = nn.Conv3d if in_channels == 24 else SlicedConv3d
     return nn.Sequential(
-        nn.Conv3d(in_channels, out_channels, 3, stride, 1, bias=False),
+        kind(in_channels, out_channels, 3, stride, 1, bias=False),
         nn.BatchNorm3d(out_channels),
         nn.ReLU(inplace=True),
     )
