@@ -17,9 +17,9 @@ class Matcher(nn.Module):
 
 def test_the_right_view_is_the_mirrored_answer_to_the_mirrored_and_exchanged_pair():
     left, right = torch.rand(2, 3, 3, 4, 6)
-    of_left, of_right = both_views(Matcher(), left, right)
-    assert torch.allclose(of_left.disparities[0], (left - 2 * right).mean(1, keepdim=True))
-    assert torch.allclose(of_right.disparities[0], (right - 2 * left).mean(1, keepdim=True))
+    both = both_views(Matcher(), left, right)
+    assert torch.allclose(both.disparities[0], (left - 2 * right).mean(1, keepdim=True))
+    assert torch.allclose(both.disparities_right[0], (right - 2 * left).mean(1, keepdim=True))
 
 
 def test_of_a_network_both_answers_equal_separate_runs():
@@ -27,8 +27,8 @@ def test_of_a_network_both_answers_equal_separate_runs():
     network = build("dispnet", channel_share=0.05).eval()
     left, right = torch.rand(2, 1, 3, 64, 64)
     with torch.no_grad():
-        of_left, of_right = both_views(network, left, right)
+        both = both_views(network, left, right)
         alone, mirrored = network(left, right), network(right.flip(-1), left.flip(-1))
     for s in range(4):
-        torch.testing.assert_close(of_left.disparities[s], alone.disparities[s], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(of_right.disparities[s], mirrored.disparities[s].flip(-1), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(both.disparities[s], alone.disparities[s], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(both.disparities_right[s], mirrored.disparities[s].flip(-1), rtol=1e-4, atol=1e-5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from stereodistill.losses import GodardLoss, godard
-from stereodistill.losses.godard import smoothness
-from stereodistill.types import Prediction, Rig, StereoPair, View
+from stereodistill.losses import GodardLoss, view_synthesis
+from stereodistill.losses.view_synthesis import smoothness
+from stereodistill.types import Loss, Prediction, Rig, StereoPair, View
 
 HEIGHT, WIDTH = 6, 20
 
@@ -20,6 +20,11 @@ def pair_of(left: np.ndarray, right: np.ndarray) -> StereoPair:
 
 def answer(*maps: np.ndarray) -> Prediction:
     return Prediction(disparities=tuple(torch.from_numpy(m.astype(np.float32))[None, None] for m in maps))
+
+
+def godard(left: Prediction, right: Prediction, pair: StereoPair, config: GodardLoss) -> Loss:
+    both = Prediction(disparities=left.disparities, disparities_right=right.disparities)
+    return view_synthesis(both, pair, config)
 
 
 def sampled(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -81,5 +86,5 @@ def test_a_step_is_cheaper_on_an_edge_of_the_image():
     flat = torch.zeros(1, 3, 4, 8)
     edge = flat.clone()
     edge[..., 4:] = 1
-    assert smoothness(step, flat).item() == pytest.approx(1 / 7)
-    assert smoothness(step, edge).item() == pytest.approx(np.exp(-1) / 7)
+    assert smoothness(step, flat, 1).item() == pytest.approx(1 / 7)
+    assert smoothness(step, edge, 1).item() == pytest.approx(np.exp(-1) / 7)

@@ -92,7 +92,8 @@ def test_label_goes_on_where_it_stopped_and_feeds_evaluate(cli, rendered, tmp_pa
     from_files = json.loads((tmp_path / "e.json").read_text())
     assert cli(*score, "--weights", "sgbm").code == 0
     direct = json.loads((tmp_path / "e.json").read_text())
-    assert set(direct) >= {"protocol", "num_images", "metrics", "weights", "per_image"}
+    contract = {"protocol", "num_images", "metrics", "weights", "per_image"}
+    assert set(direct) == contract | {"options", "data", "num_expected", "skipped"}
     assert from_files["num_images"] == direct["num_images"] == NUM_PAIRS
     assert from_files["metrics"]["d1"] == pytest.approx(direct["metrics"]["d1"], abs=0.1)  # rounding to 1/256 px
 

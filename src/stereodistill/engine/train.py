@@ -79,7 +79,25 @@ def train(
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
     samples = tolerant(samples, recipe.data, out)
     require_ground_truth(recipe, samples)
-    loop = Loop(
+    loop = _loop(recipe, model, samples, accelerator, out, validate, on_step)
+    loop.run(resume)
+    if accelerator.is_main_process:
+        for folder, network in results(recipe, loop.averaged()).items():
+            save_weights(out / folder, network, header_of(recipe, network, header or {}))
+    accelerator.wait_for_everyone()
+    return out / "weights"
+
+
+def _loop(
+    recipe: Recipe,
+    model: nn.Module,
+    samples: Samples,
+    accelerator: Accelerator,
+    out: Path,
+    validate: Validate | None,
+    on_step: Callable[[int, int, float], None] | None,
+) -> Loop:
+    return Loop(
         recipe=recipe,
         model=synchronise_norms(model, accelerator),
         batches=make_batches(recipe, samples, accelerator),
@@ -92,12 +110,6 @@ def train(
         validate=validate and (lambda module: validate(results(recipe, module)["weights"])),
         **({"on_step": on_step} if on_step else {}),
     )
-    loop.run(resume)
-    if accelerator.is_main_process:
-        for folder, network in results(recipe, loop.averaged()).items():
-            save_weights(out / folder, network, header_of(recipe, network, header or {}))
-    accelerator.wait_for_everyone()
-    return out / "weights"
 
 
 def make_accelerator(recipe: Recipe, device: str) -> Accelerator:

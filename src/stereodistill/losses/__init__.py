@@ -1,11 +1,10 @@
 """Loss terms, and the objectives built from them: one function per training stage."""
 
-from stereodistill.losses.godard import GodardLoss, godard
 from stereodistill.losses.joint_training import JointLoss, joint
 from stereodistill.losses.multi_space import SpacesLoss, spaces
 from stereodistill.losses.objectives import DistillLoss, SupervisedLoss, distill, supervised_mono, supervised_stereo
 from stereodistill.losses.unsupervised import UnsupervisedLoss, unsupervised_stereo
-from stereodistill.losses.view_synthesis import ViewSynthesisLoss, view_synthesis
+from stereodistill.losses.view_synthesis import GodardLoss, ViewSynthesisLoss, view_synthesis
 
 __all__ = [
     "DistillLoss",
@@ -16,7 +15,6 @@ __all__ = [
     "UnsupervisedLoss",
     "ViewSynthesisLoss",
     "distill",
-    "godard",
     "joint",
     "spaces",
     "supervised_mono",

@@ -1,9 +1,11 @@
-"""Learning disparity from a pair alone: each view must be explained by the other one (Ye et al., TIP 2021).
+"""Learning disparity from a pair alone: each view must be explained by the other one, visible there or not.
 
-The terms are those of Godard et al. 2017, with smoothness on second derivatives, for networks that estimate both views.
+Godard et al. 2017 ask for small first derivatives of the disparity, Ye et al. (TIP 2021) for small second ones.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -12,7 +14,7 @@ from torch import Tensor
 from stereodistill.config import Config
 from stereodistill.errors import UserError
 from stereodistill.losses.unsupervised import photometric
-from stereodistill.ops.image import image_pyramid, second_gradient_x, second_gradient_y
+from stereodistill.ops.image import gradient_x, gradient_y, image_pyramid, second_gradient_x, second_gradient_y
 from stereodistill.ops.warp import warp_to_left, warp_to_right
 from stereodistill.types import Loss, Prediction, StereoPair
 
@@ -25,6 +27,15 @@ class ViewSynthesisLoss(Config):
     consistency_weight: float = Field(default=1.0, ge=0)
     smoothness_weight: float = Field(default=0.5, ge=0)
     """Of the finest scale; halved with each coarser one."""
+    smoothness_order: Literal[1, 2] = 2
+    """Which derivative is to be small: 1 makes steps dear (Godard et al. 2017), 2 bends (Ye et al. 2021)."""
+
+
+class GodardLoss(ViewSynthesisLoss):
+    """Godard et al. 2017, eq. 1 to 5: the baseline that Guo et al. 2018 beat, StereoUnsupFt([11])."""
+
+    smoothness_weight: float = Field(default=0.1, ge=0)
+    smoothness_order: Literal[1, 2] = 1
 
 
 def view_synthesis(prediction: Prediction, pair: StereoPair, config: ViewSynthesisLoss) -> Loss:
@@ -52,18 +63,22 @@ def view_synthesis(prediction: Prediction, pair: StereoPair, config: ViewSynthes
         sums["photometric"].append(config.photometric_weight * photo.mean())
         disagreement = (d_left - d_left_again).abs() + (d_right - d_right_again).abs()
         sums["consistency"].append(config.consistency_weight * disagreement.mean())
-        bends = smoothness(d_left, left) + smoothness(d_right, right)
-        sums["smoothness"].append(config.smoothness_weight * 2.0**-m * bends)
+        roughness = sum(
+            smoothness(d, image, config.smoothness_order) for d, image in ((d_left, left), (d_right, right))
+        )
+        sums["smoothness"].append(config.smoothness_weight * 2.0**-m * roughness)
     return Loss(terms={name: torch.stack(values).sum() for name, values in sums.items()})
 
 
-def smoothness(disparity: Tensor, image: Tensor) -> Tensor:
-    """`mean |d_xx| exp(-|I_xx|) + mean |d_yy| exp(-|I_yy|)`: slanted planes are free, and bends where the image bends.
+def smoothness(disparity: Tensor, image: Tensor, order: int = 2) -> Tensor:
+    """`mean |d_xx| exp(-|I_xx|) + mean |d_yy| exp(-|I_yy|)`, or the same of first derivatives (`order` 1).
 
-    The image's second derivative is taken in absolute value and averaged over the channels.
+    Order 2: slanted planes are free, bends are cheap where the image bends; 1: steps are cheap at its edges.  The
+    image's derivative is taken in absolute value and averaged over the channels.
     """
+    gradients = (gradient_x, gradient_y) if order == 1 else (second_gradient_x, second_gradient_y)
     terms = []
-    for second in (second_gradient_x, second_gradient_y):
-        edges = second(image).abs().mean(dim=1, keepdim=True)
-        terms.append((second(disparity).abs() * torch.exp(-edges)).mean())
+    for gradient in gradients:
+        edges = gradient(image).abs().mean(dim=1, keepdim=True)
+        terms.append((gradient(disparity).abs() * torch.exp(-edges)).mean())
     return torch.stack(terms).sum()
