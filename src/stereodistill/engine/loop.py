@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stereodistill.engine.batches import Batches, iterate
 from stereodistill.engine.checkpoint import Ema, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from stereodistill.engine.log import TrainLog
+from stereodistill.engine.norm_statistics import measure_norms
 from stereodistill.engine.recipe import Recipe
 from stereodistill.engine.schedule import learning_rate
 from stereodistill.errors import UserError
@@ -79,8 +80,17 @@ class Loop:
             raise
         self.save()
 
+    def finished(self) -> nn.Module:
+        """The network to save after `run`: averaged weights, and norms measured with them where the recipe says so."""
+        network, loop = self.averaged(), self.recipe.loop
+        if loop.measure_norms:
+            start = self.num_steps * loop.accumulate
+            stream = iterate(self.batches, start, start + loop.measure_norms, loop.workers)
+            measure_norms(network, stream, self._look_at)
+        return network
+
     def averaged(self) -> nn.Module:
-        """The network with its averaged weights (or its own, without EMA), for validation and saving."""
+        """The network with its averaged weights (or its own, without EMA)."""
         if self.ema:
             self.network.load_state_dict(self.ema.shadow)
         return self.network
@@ -103,6 +113,10 @@ class Loop:
             for module in self.network.modules():
                 if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
                     module.eval()
+
+    def _look_at(self, batch: StereoPair) -> None:
+        with self.accelerator.autocast():
+            self.objective(self.network, batch.to(self.accelerator.device))
 
     def _one_step(self, stream) -> None:
         started = time.perf_counter()

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from stereodistill.config import Config, read_recipe
 from stereodistill.data.augment import AugmentMono, AugmentStereo
@@ -103,12 +103,21 @@ class LoopSpec(Config):
     freeze_norms: bool = False
     """Keep the statistics of batch norms as they are: for fine-tuning on few images."""
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    measure_norms: int = Field(default=0, ge=0)
+    """After the last step, measure the statistics of batch norms anew on so many micro-batches, with the weights that
+    are saved: averaged weights (`ema_decay`) have others than training left behind."""
     seed: int = 0
     workers: int = Field(default=1, ge=0)
     log_every: PositiveInt = 10
     checkpoint_every_s: float = Field(default=120.0, ge=0)
     validate_every: PositiveInt | None = None
     tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _norms_either_way(self) -> LoopSpec:
+        if self.freeze_norms and self.measure_norms:
+            raise ValueError("freeze_norms keeps the statistics that measure_norms would replace: choose one")
+        return self
 
 
 class _Recipe(Config):

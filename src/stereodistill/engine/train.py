@@ -81,8 +81,9 @@ def train(
     require_ground_truth(recipe, samples)
     loop = _loop(recipe, model, samples, accelerator, out, validate, on_step)
     loop.run(resume)
+    finished = results(recipe, loop.finished())
     if accelerator.is_main_process:
-        for folder, network in results(recipe, loop.averaged()).items():
+        for folder, network in finished.items():
             save_weights(out / folder, network, header_of(recipe, network, header or {}))
     accelerator.wait_for_everyone()
     return out / "weights"
