@@ -92,3 +92,43 @@ def test_other_suffixes_and_absent_weights_are_refused(weights, tmp_path):
         export(weights, tmp_path / "model.pb")
     with pytest.raises(UserError, match="no weights 'nothing'"):
         export("nothing", tmp_path / "model.onnx")
+
+
+def graph_of(path):
+    """All that decides what a graph computes and what that costs: its nodes and the shapes of its parameters."""
+    graph = onnx.load(path).graph
+    nodes = [
+        (node.op_type, tuple(node.input), tuple(node.output), sorted(a.SerializeToString() for a in node.attribute))
+        for node in graph.node
+    ]
+    return nodes, {tensor.name: (tuple(tensor.dims), tensor.data_type) for tensor in graph.initializer}
+
+
+def test_a_student_that_was_distilled_is_deployed_as_the_same_graph(tmp_path):
+    """Ye et al. 2021: what the stereo network teaches costs nothing at run time."""
+    from stereodistill.engine.recipe import parse_recipe
+    from stereodistill.engine.train import train
+
+    common = {
+        "data": {"source": "synth", "size": [32, 64], "num": 2},
+        "augment": {"size": [32, 64]},
+        "loop": {"steps": 1, "batch_size": 1, "workers": 0},
+    }
+    spaces = {"output_weight": 1.0, "feature_weight": 0.1, "long_range_weight": 1.0}
+    recipes = {
+        "alone": {"stage": "unsupervised_mono", "model": {"name": "recursive_mono", "options": {"base": 4}}},
+        "distilled": {
+            "stage": "joint",
+            "model": {"name": "recursive", "options": {"base": 4}},
+            "loss": {"distillation": spaces},
+        },
+    }
+    graphs, learned = {}, {}
+    for name, recipe in recipes.items():
+        weights = train(parse_recipe({**common, **recipe}), tmp_path / name, device="cpu")
+        graphs[name] = graph_of(export(weights, tmp_path / f"{name}.onnx"))
+        learned[name] = load_weights(weights)[0].state_dict()
+    assert graphs["distilled"] == graphs["alone"]
+    nodes, parameters = graphs["alone"]
+    assert sum(node[0] == "Conv" for node in nodes) >= 30 and len(parameters) >= 60
+    assert any(not torch.equal(learned["alone"][key], learned["distilled"][key]) for key in learned["alone"])

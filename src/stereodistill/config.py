@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from stereodistill.errors import UserError
 
@@ -35,12 +36,30 @@ class Config(BaseModel):
 
 
 def _known_keys(cls: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    found: Any = cls
     for part in path:
-        annotation = cls.model_fields[part].annotation if part in cls.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        cls = annotation
-    return list(cls.model_fields)
+        found = _below(found, part)
+    return list((found if _is_config(found) else cls).model_fields)
+
+
+def _below(annotation: Any, part: Any) -> Any:
+    """What stands below key `part` of a configuration, a dictionary, a tuple, or a choice of configurations."""
+    if _is_config(annotation):
+        return annotation.model_fields[part].annotation if part in annotation.model_fields else None
+    of = get_args(annotation)
+    if get_origin(annotation) in (dict, tuple):
+        return of[-1] if get_origin(annotation) is dict else of[0]
+    # pydantic names the member of a union by its class, or by the value of the field that tells them apart.
+    named = [m for m in of if _is_config(m) and (m.__name__ == part or part in map(_default, m.model_fields.values()))]
+    return named[0] if named else None
+
+
+def _default(field: FieldInfo) -> Any:
+    return field.default if isinstance(field.default, str) else None
+
+
+def _is_config(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -110,7 +110,11 @@ def _convert(network: FinestDisparity, header: WeightsHeader) -> onnx.ModelProto
                 verbose=False,
             )
     except Exception as error:  # the converter raises many private types; the user needs the network's name
-        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # The converter wraps what went wrong into pages of advice.
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        message = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise UserError(f"{header.architecture} cannot be converted to ONNX: {message}") from error
     assert program is not None
     proto = program.model_proto  # a new copy at each access

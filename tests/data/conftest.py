@@ -65,6 +65,34 @@ def pairs_folder(tmp_path):
     return write
 
 
+@pytest.fixture
+def assert_windows():
+    """check(dataset, index): reading a window gives, bit for bit, that part of `load`."""
+    import torch
+
+    from stereodistill.data.windows import load_window
+    from stereodistill.io.images import Window
+    from stereodistill.ops.geometry import crop_pair
+
+    def check(dataset, index: int) -> None:
+        whole = dataset.load(index)
+        height, width = whole.size
+        for part in ((0, 0, height, width), (height // 2, 1, height // 4 or 1, width // 3), (0, width // 2, 1, 2)):
+            sizes = []
+            found = load_window(
+                dataset, index, lambda size, part=part, sizes=sizes: sizes.append(size) or Window(*part)
+            )
+            expected = crop_pair(whole, *part)
+            assert sizes == [(height, width)] and found.size == (part[2], part[3])
+            assert (found.name, found.rig.width) == (whole.name, part[3])
+            assert str(found.rig) == str(expected.rig), "as text: nan is not equal to itself"
+            for view, other in ((found.left, expected.left), (found.right, expected.right)):
+                assert torch.equal(view.image, other.image)
+                assert torch.equal(view.disparity, other.disparity) and torch.equal(view.valid, other.valid)
+
+    return check
+
+
 KITTI_SIZE = (36, 124)
 _CAM_TO_CAM = """calib_time: 09-Jan-2012 13:57:47
 R_rect_00: 1 0 0 0 1 0 0 0 1

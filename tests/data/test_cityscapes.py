@@ -63,9 +63,12 @@ def load(root: Path, split: str, path: str):
     return dataset.load(dataset.names.index(path))
 
 
-def test_the_hood_is_cropped_from_picture_and_truth_alike(tmp_path):
+def test_the_hood_is_cropped_from_picture_and_truth_alike(tmp_path, assert_windows):
     path = FRAMES["val"]
     write_frame(tmp_path, path)
+    for split in ("val", "val_hood"):
+        dataset = Cityscapes(tmp_path, split)
+        assert_windows(dataset, dataset.names.index(path))
     cropped, whole = load(tmp_path, "val", path), load(tmp_path, "val_hood", path)
     assert (cropped.size, whole.size) == ((16, 40), SIZE)
     assert torch.equal(cropped.left.image, whole.left.image[:, :16])

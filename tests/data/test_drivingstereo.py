@@ -39,7 +39,7 @@ def write_calibration(root: Path, size: str = "half") -> None:
 
 
 @pytest.mark.parametrize("joint", ["-", "_"])
-def test_training_layout(tmp_path, joint):
+def test_training_layout(tmp_path, assert_windows, joint):
     folders = [
         tmp_path / f"train-{k}".replace("-", joint) / DATE for k in ("left-image", "right-image", "disparity-map")
     ]
@@ -47,6 +47,7 @@ def test_training_layout(tmp_path, joint):
     write_calibration(tmp_path)
     dataset = DrivingStereo(tmp_path)
     assert (dataset.names, dataset.missing()) == ([f"{DATE}/{STEM}"], [])
+    assert_windows(dataset, 0)
     pair = dataset.load(0)
     assert pair.left.disparity[pair.left.valid].unique().tolist() == [20.0]
     assert int(pair.left.valid.sum()) == 24 and not pair.right.valid.any()

@@ -65,14 +65,18 @@ def test_without_a_second_view_right_is_unlabelled_zeros(root):
         dataset.pair_files(0)
 
 
-def test_files_that_hold_all_that_is_loaded(root):
+def test_windows_of_a_data_set_that_changes_its_pictures_or_its_truth(root, assert_windows):
     class Darkened(Three):
         def read_view(self, path):
-            return super().read_view(path) / 2
+            return super().read_view(path)[10:] / 2
 
-    files = Three(root).plain_files(1)
-    assert files is not None and (files.left, files.disparity) == (root / "a" / "1.png", root / "truth" / "1.png")
-    assert Darkened(root).plain_files(1) is None and Three(root, "mono").plain_files(1) is None
+        def read_truth(self, entry, *, right):
+            truth = super().read_truth(entry, right=right)
+            return truth and tuple(array[10:] for array in truth)
+
+    for dataset in (Three(root), Three(root, "mono"), Darkened(root)):
+        assert_windows(dataset, 1)
+    assert Darkened(root).load(1).size == (150, 320)
 
 
 def test_sizes_that_differ_name_the_frame(root):

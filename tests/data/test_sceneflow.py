@@ -55,13 +55,15 @@ def write_frame(root: Path, photos: str, truths: str, frame: str, *, suffix: str
 
 @pytest.mark.parametrize("convention", [FLAT, ORIGINAL], ids=["flattened", "original"])
 @pytest.mark.parametrize("split", FLAT)
-def test_both_conventions_load(tmp_path, split, convention):
+def test_both_conventions_load(tmp_path, assert_windows, split, convention):
     render = "cleanpass" if split in ("monkaa", "test") else "finalpass"
     sequence, photos, truths = convention[split]
     photos = photos.format(p=render)
     write_frame(tmp_path, photos, truths, "0010", suffix=".webp" if "webp" in photos else ".png")
     dataset = SceneFlow(tmp_path, split if render == "finalpass" else f"{split}_cleanpass")
-    pair = dataset.load(dataset.names.index(f"{sequence}/0010"))
+    index = dataset.names.index(f"{sequence}/0010")
+    assert_windows(dataset, index)
+    pair = dataset.load(index)
     assert pair.size == SIZE
     assert torch.allclose(pair.left.image, torch.tensor(0.3), atol=1 / 255)
     for view, value in ((pair.left, 3.0), (pair.right, 5.0)):

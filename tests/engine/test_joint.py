@@ -9,10 +9,12 @@ from stereodistill import models
 from stereodistill.engine.adapters import WithAdapters
 from stereodistill.engine.joint import results, stage_before, started, trained_module
 from stereodistill.engine.recipe import parse_recipe
-from stereodistill.engine.train import build_model, header_of, train
+from stereodistill.engine.samples import open_samples
+from stereodistill.engine.train import build_model, header_of, objective_of, train
 from stereodistill.errors import UserError
 from stereodistill.predict import load_teacher
-from stereodistill.weights import load_weights, read_header, save_weights
+from stereodistill.types import collate
+from stereodistill.weights import WeightsHeader, load_weights, read_header, save_weights
 
 LITE = {
     "name": "lite_mono",
@@ -94,15 +96,10 @@ def test_adapters_stand_where_channels_differ_and_are_not_in_the_weights():
 
 def test_gradients_reach_the_mono_network_by_distillation_alone(tmp_path):
     """Each space by itself moves the student, never the teacher."""
-    from stereodistill.engine.train import objective_of
-
     silent = {"photometric_weight": 0, "consistency_weight": 0, "smoothness_weight": 0}
     pair_recipe = recipe()
     torch.manual_seed(0)
     network = build_model(pair_recipe)
-    from stereodistill.engine.samples import open_samples
-    from stereodistill.types import collate
-
     batch = collate([open_samples(pair_recipe.data, 0).load(0)])
     for space in ALL_SPACES:
         ours = recipe(loss={"mono": silent, "stereo": silent, "distillation": {space: 1.0}})
@@ -190,3 +187,31 @@ def test_a_student_of_labels_learns_in_the_spaces_of_a_teacher_that_runs_beside_
     assert read_header(tmp_path / "run" / "weights").recipe["teacher"] == str(teacher)
     with pytest.raises(UserError, match="spaces and teacher go together"):
         recipe("distill", model=LITE, data=data, teacher=str(teacher))
+
+
+TAUGHT = {
+    "recursive": ({"base": 4, "num_recursions": 1}, "vgg_mono", {"channel_share": 0.05}, (1, 2, 4, 8), (16,)),
+    "dispnet": ({"channel_share": 0.1}, "vgg_mono", {"channel_share": 0.05}, (1, 2, 4, 8), (16,)),
+    "lite_stereo": ({"max_disparity_px": 32, "channels": 16, "width": 32}, "lite_mono", LITE["options"], (4, 8), (8,)),
+}
+
+
+@pytest.mark.parametrize("teacher", TAUGHT)
+def test_every_teacher_with_a_decoder_teaches_the_students_of_both_papers_in_every_space(teacher, tmp_path):
+    """Teacher, student, strides of the features compared one by one, strides of their relations."""
+    options, student, of_student, feature_strides, long_range_strides = TAUGHT[teacher]
+    network = models.build(teacher, **options)
+    header = WeightsHeader(architecture=teacher, kind="stereo", options=network.options)
+    spaces = {**ALL_SPACES, "feature_strides": feature_strides, "long_range_strides": long_range_strides}
+    folder = str(save_weights(tmp_path, network, header))
+    ours = recipe("supervised_mono", {"name": student, "options": of_student}, teacher=folder, spaces=spaces)
+    module = trained_module(ours, build_model(ours))
+    assert isinstance(module, WithAdapters)
+    pair = collate([open_samples(ours.data, 0).load(0)])
+    loss = objective_of(ours, module)(module, pair)
+    assert set(loss.terms) > {"output", "feature", "long_range"}
+    loss.terms["feature"].backward(retain_graph=True)
+    first = next(p for p in module.network.parameters())
+    assert first.grad is not None and bool(first.grad.any())
+    assert all(bool(a.weight.grad.any()) for a in module.adapters.values())
+    assert all(bool(torch.isfinite(value)) and value > 0 for value in loss.terms.values())

@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from stereodistill.engine.recipe import parse_recipe
+from stereodistill.weights import load_weights
+
 SCRIPT = """
 import json, sys, torch
 torch.set_num_threads(1)
@@ -18,6 +21,7 @@ train(parse_recipe(json.loads(sys.argv[1])), sys.argv[2], device="cpu")
 
 
 def run(recipe, out, num_processes: int) -> list[float]:
+    """Train in processes of their own; the losses of every step."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -49,3 +53,30 @@ def test_accumulated_gradients_are_those_of_the_whole_batch_up_to_the_norms(tiny
     whole = run(tiny_recipe(steps=1, batch_size=4, accumulate=1), tmp_path / "whole", 1)
     parts = run(tiny_recipe(steps=1, batch_size=4, accumulate=2), tmp_path / "parts", 1)
     assert parts == pytest.approx(whole, rel=0.2)  # batch norm sees half the batch at a time
+
+
+def joint_recipe():
+    """Both networks of Ye et al. with distillation, the mono network trained alone before; no batch norms."""
+    return parse_recipe(
+        {
+            "stage": "joint",
+            "after": "ye2021/mono",
+            "model": {"name": "recursive", "options": {"base": 4, "num_recursions": 2}},
+            "data": {"source": "synth", "size": [32, 64], "num": 4},
+            "augment": {"size": [32, 64]},
+            "loss": {"distillation": {"output_weight": 1.0, "feature_weight": 0.1, "long_range_weight": 1.0}},
+            "optimizer": {"lr": 1e-3, "eps": 1e-2},
+            "loop": {"steps": 3, "batch_size": 4, "seed": 3, "workers": 0, "log_every": 1},
+        }
+    )
+
+
+def test_two_processes_train_both_networks_as_one_does(tmp_path):
+    """Every loss of the joint stage is a mean over the batch, so halves of it average to the whole."""
+    recipe = joint_recipe()
+    one, two = run(recipe, tmp_path / "one", 1), run(recipe, tmp_path / "two", 2)
+    assert len(one) == 3 and one[0] != one[2]
+    assert two == pytest.approx(one, rel=2e-4)
+    for folder in ("before/weights", "weights", "stereo_weights"):
+        alone, shared = (load_weights(tmp_path / run / folder)[0].state_dict() for run in ("one", "two"))
+        assert all(bool(((alone[key] - shared[key]).abs() < 1e-4).all()) for key in alone)

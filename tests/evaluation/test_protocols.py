@@ -53,6 +53,8 @@ def test_full_name_states_every_option_and_reads_back():
         find_protocol("depth:crop=eigen,cap=12.5"),
         find_protocol("kitti-stereo", grey=True),
         find_protocol("stereo", limit=3),
+        find_protocol("eigen:flip"),
+        find_protocol("eigen:flip=edges"),
     ):
         assert find_protocol(protocol.full_name) == protocol
     assert find_protocol("depth", crop="garg", max_depth_m=50, limit=7).full_name == "depth:crop=garg,cap=50,limit=7"
@@ -75,7 +77,8 @@ def test_keyword_options_come_on_top_of_the_name():
         ("stereo:limit=0", "at least 1"),
         ("stereo:limit=two", "at least 1"),
         ("eigen:scaling=mean", "scaling 'mean' is unknown: choose one of median, none"),
-        ("eigen:flip=yes", "option 'flip=yes' is unknown: crop="),
+        ("eigen:flip=yes", "flip 'yes' is unknown: choose one of edges"),
+        ("eigen:grey=yes", "option 'grey=yes' is unknown: crop="),
         ("eigen:crop", "option 'crop' is unknown"),
         ("eigen:maxdisp=3", "scores depth and has no maxdisp"),
         ("sceneflow:maxdisp=0", "expected pixels"),

@@ -1,5 +1,7 @@
 import importlib
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from stereodistill.data import open_dataset
 from stereodistill.data.writing import write_pair
 from stereodistill.errors import UserError
 from stereodistill.fit import fit
-from stereodistill.fit.plan import make_plan, student_size
+from stereodistill.fit.judge import LABELS, TRUTH, Named
+from stereodistill.fit.page import score_tables
+from stereodistill.fit.plan import Asked, keep_plan, make_plan, student_size
 from stereodistill.ops.geometry import swap_pair
 from stereodistill.synth import SynthDataset
 from stereodistill.types import Rig, StereoPair, View
@@ -118,6 +122,7 @@ def test_minutes_become_steps(footage, tmp_path, no_export):
 def test_minutes_and_epochs_together_are_refused(footage, tmp_path):
     with pytest.raises(UserError, match="not both"):
         fit(footage, tmp_path / "x", minutes=1, epochs=1)
+    assert not (tmp_path / "x").exists()
 
 
 class Pictures:
@@ -144,8 +149,92 @@ def test_the_students_input_has_the_shape_of_the_pictures(sizes, expected):
     assert abs(np.log((width / height) / (sizes[0][1] / sizes[0][0]))) < 0.15
 
 
-def test_a_plan_is_written_once(tmp_path):
-    options = {"data": "d", "teacher": "t", "student": "lite_mono", "seed": 0}
-    plan = make_plan(tmp_path, Pictures(*[(96, 128)] * 8), 0.25, False, **options)
-    assert len(plan.val_names) == 2
-    assert make_plan(tmp_path, Pictures(*[(96, 128)] * 8), 0.25, True, **options) == plan
+def _asked(**changes) -> Asked:
+    return Asked.parse(
+        {"data": "d", "teacher": "t", "student": "lite_mono", "seed": 0, "val_fraction": 0.25, **changes}
+    )
+
+
+def test_a_plan_is_kept_and_found_again(tmp_path):
+    pictures = Pictures(*[(96, 128)] * 8)
+    plan, is_new = make_plan(tmp_path, pictures, _asked(), False)
+    assert len(plan.val_names) == 2 and is_new
+    assert list(tmp_path.iterdir()) == []
+    keep_plan(tmp_path, plan)
+    assert make_plan(tmp_path, pictures, _asked(), True) == (plan, False)
+    with pytest.raises(UserError, match="--resume"):
+        make_plan(tmp_path, pictures, _asked(), False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"data": "e"}, {"teacher": "u"}, {"student": "vgg_mono"}, {"seed": 1}, {"layout": "csv"}, {"finetune": "unsup"},
+     {"minutes": 3.0}, {"epochs": 2.0}, {"val_fraction": 0.5},
+     {"rig": {"focal_px": 1.0, "baseline_m": 1.0, "width": 1.0, "doffs_px": 0.0}}],
+)  # fmt: skip
+def test_resuming_with_another_wish_is_refused_by_its_name(tmp_path, change):
+    keep_plan(tmp_path, make_plan(tmp_path, Pictures(*[(96, 128)] * 8), _asked(), False)[0])
+    with pytest.raises(UserError, match=f"holds a run with {next(iter(change))} .*, not .*: choose another --out"):
+        make_plan(tmp_path, Pictures(*[(96, 128)] * 8), _asked(**change), True)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [{"teacher": "nonsense"}, {"student": "nonsense"}, {"student": "lite_stereo"}, {"finetune": "much"},
+     {"finetune": "unsup"}, {"val_fraction": 1.0}, {"minutes": 0.0}, {"epochs": float("nan")}],
+)  # fmt: skip
+def test_a_mistake_leaves_no_run_behind(footage, tmp_path, mistake):
+    with pytest.raises(UserError):
+        fit(footage, tmp_path / "out", **{"teacher": "sgbm", "device": "cpu", **mistake})
+    assert not (tmp_path / "out").exists()
+
+
+def test_footage_that_is_unfit_stays_so_with_resume(tmp_path):
+    world = SynthDataset("street", 3, (64, 128), seed=2)
+    for index in range(3):
+        write_pair(tmp_path / "data", world.load(index))
+    broken = sorted((tmp_path / "data" / "right").iterdir())[1]
+    broken.write_bytes(broken.read_bytes()[:500])
+    for resume in (False, True, True):
+        with pytest.raises(UserError, match=broken.name):
+            fit(tmp_path / "data", tmp_path / "out", teacher="sgbm", epochs=1, device="cpu", resume=resume)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_rig_the_report_has_numbers_too(footage, tmp_path, no_export):
+    for view in ("left", "right"):
+        shutil.copytree(footage / view, tmp_path / "bare" / view)
+    options = {"teacher": "sgbm", "epochs": 0.2, "val_fraction": 0.2, "device": "cpu"}
+    summary = fit(tmp_path / "bare", tmp_path / "out", **options)
+    scores = summary["held_out"]["student"]["teacher's labels"]["metrics"]
+    assert "epe" in scores and "abs_rel" not in scores
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"{scores['epe']:.2f}</td>" in html and "EPE [px]" in html and "Held-out pairs: teacher" in html
+    assert load_weights(tmp_path / "out" / "weights")[1].rig is None
+
+
+def test_only_pairs_with_ground_truth_are_scored_against_it(footage):
+    class Half:
+        names = [str(i) for i in range(4)]
+
+        def load(self, index):
+            pair = open_dataset(footage).load(index)
+            return pair if index % 2 else replace(pair, left=View.unlabelled(pair.left.image))
+
+    assert Named(Half(), ["0", "1", "3"]).with_truth().names == ["1", "3"]
+    assert len(Named(Half(), ["0", "2"]).with_truth()) == 0
+
+
+def test_one_table_for_each_truth_the_truer_one_first():
+    def result(**metrics):
+        return {"protocol": "depth", "num_images": 2, "metrics": metrics}
+
+    held_out = {
+        "student": {LABELS: result(abs_rel=0.3), TRUTH: result(abs_rel=0.4)},
+        "teacher": {TRUTH: result(abs_rel=0.1)},
+    }
+    first, second = score_tables(held_out)
+    assert "ground truth" in first.title and "labels" in second.title
+    assert [row.name for row in first.rows] == ["student", "teacher"] and [r.name for r in second.rows] == ["student"]
+    assert first.rows[1].reference
+    assert score_tables({}) == []

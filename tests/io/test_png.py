@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from stereodistill.io import images
-from stereodistill.io.png import decode_png, load_isal
+from stereodistill.io import png as png_module
+from stereodistill.io.png import decode_png, load_isal, load_spng
 
 # The decoder takes anything with zlib's interface, so that it is tested where isal is not installed, too.
 INFLATERS = [zlib, *([isal] if (isal := load_isal()) else [])]
+SPNGS = [None, *([spng] if (spng := load_spng()) else [])]
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
 
@@ -42,15 +44,21 @@ def by_opencv(data: bytes) -> np.ndarray:
     return cv2.cvtColor(samples, cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
 
 
+@pytest.mark.parametrize("spng", SPNGS)
 @pytest.mark.parametrize("inflater", INFLATERS)
 @pytest.mark.parametrize("filters", ["1", "0", "0110", "4", "01234", "2", "3"])
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("colour", [0, 2, 6])
-def test_the_same_samples_as_opencv(colour, depth, filters, inflater):
+def test_the_same_samples_as_opencv(monkeypatch, colour, depth, filters, inflater, spng):
+    # As a large picture: several strips, each inflated in several pieces.
+    monkeypatch.setattr(png_module, "_STRIP_BYTES", 400)
+    monkeypatch.setattr(png_module, "_FED_BYTES", 70)
     data = png(colour, depth, filters, extra=chunk(b"gAMA", struct.pack(">I", 45455)))
-    samples, expected = decode_png(data, inflater), by_opencv(data)
-    assert samples is not None
-    assert samples.dtype == expected.dtype and np.array_equal(samples, expected)
+    expected = by_opencv(data)
+    for rows in (None, (0, 1), (3, 9), (10, 11)):
+        samples, wanted = decode_png(data, inflater, spng, rows=rows), expected[slice(*rows or (None,))]
+        assert samples is not None and samples.flags.c_contiguous
+        assert samples.dtype == wanted.dtype and np.array_equal(samples, wanted)
 
 
 @pytest.mark.parametrize(
@@ -69,16 +77,23 @@ def test_what_is_left_to_opencv(data):
 
 
 def test_without_an_inflater_everything_is_left_to_opencv():
-    assert decode_png(png(2, 8, "1"), None) is None
+    assert decode_png(png(2, 8, "1"), None, None) is None
+
+
+@pytest.mark.parametrize("spng", SPNGS)
+def test_a_filter_that_does_not_exist_is_left_to_opencv(spng):
+    for filters in ("5", "15", "41119"):
+        assert decode_png(png(2, 8, filters), zlib, spng) is None
 
 
 @pytest.mark.parametrize("inflater", INFLATERS)
-def test_damaged_or_too_short_data_is_left_to_opencv(inflater):
+@pytest.mark.parametrize("spng", SPNGS)
+def test_damaged_or_too_short_data_is_left_to_opencv(inflater, spng):
     whole = png(2, 8, "1", parts=1)
     start = whole.index(b"IDAT") + 4
     for at in range(start, len(whole) - 16, 5):
         damaged = whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]
-        assert decode_png(damaged, inflater) is None
+        assert decode_png(damaged, inflater, spng) is None
 
 
 def test_a_bomb_is_inflated_no_further_than_the_picture():
@@ -104,14 +119,15 @@ def test_a_bomb_is_inflated_no_further_than_the_picture():
     assert decode_png(data, Watched) is None
 
 
+@pytest.mark.parametrize("spng", SPNGS)
 @pytest.mark.parametrize("inflater", INFLATERS)
-def test_read_image_and_read_samples_do_not_change(tmp_path, monkeypatch, inflater):
+def test_read_image_and_read_samples_do_not_change(tmp_path, monkeypatch, inflater, spng):
     for colour, depth, filters in ((0, 16, "0012"), (2, 8, "1"), (6, 8, "4"), (2, 16, "1")):
         path = tmp_path / "a.png"
         path.write_bytes(png(colour, depth, filters))
         monkeypatch.setattr(images, "decode_png", lambda data: None)
         expected = images.read_image(path), images.read_samples(path)
-        monkeypatch.setattr(images, "decode_png", lambda data: decode_png(data, inflater))
+        monkeypatch.setattr(images, "decode_png", lambda data: decode_png(data, inflater, spng))
         found = images.read_image(path), images.read_samples(path)
         for a, b in zip(found, expected, strict=True):
             assert a.dtype == b.dtype and np.array_equal(a, b) and a.flags.c_contiguous

@@ -66,9 +66,9 @@ def test_confidence_takes_weight_from_pixels_where_the_views_disagree():
     predicted[..., 10:] = 12.0  # wrong exactly where the teacher contradicts itself
     prediction, batch = Prediction(disparities=(predicted,)), collate([pair])
     plain = distill(prediction, batch, DistillLoss(form="relative"))
-    weighted = distill(prediction, batch, DistillLoss(form="relative", confidence="left_right"))
+    weighted = distill(prediction, batch, DistillLoss(form="relative", confidence="weight"))
     assert plain.total.item() == pytest.approx(0.5 * 6 / 16)
-    floored = distill(prediction, batch, DistillLoss(form="relative", confidence="left_right", floor=0.5))
+    floored = distill(prediction, batch, DistillLoss(form="relative", confidence="weight", floor=0.5))
     share = 6 * 0.5
     # Left columns 0 .. 3 look outside the right image: known to the teacher, seen by one camera only.
     assert floored.total.item() == pytest.approx(0.5 * share / (share + 6 + 4 * 0.5), rel=1e-4)
@@ -80,7 +80,7 @@ def test_a_batch_is_the_mean_of_its_samples():
     pairs = [make_pair(4.0), make_pair(7.0, seed=1)]
     pairs[0].left.valid[..., :5] = False
     pairs[0].left.disparity[..., :5] = 0
-    config = DistillLoss(confidence="left_right")
+    config = DistillLoss(confidence="weight")
     whole = distill(Prediction(disparities=scales(5.0, batch=2)), collate(pairs), config).total
     single = [distill(Prediction(disparities=scales(5.0)), collate([pair]), config).total for pair in pairs]
     assert whole.item() == pytest.approx(torch.stack(single).mean().item(), rel=1e-6)

@@ -164,8 +164,8 @@ def test_bfloat16_autocast_keeps_float32_outputs_close(pair):
 
 
 def test_shares_are_the_inverse_of_pixels():
-    shares = [torch.rand(1, 2, 4, 6) * 0.8 + 0.1]
-    torch.testing.assert_close(as_shares(as_prediction(shares, (), width=50), 50), shares)
+    shares, image = [torch.rand(1, 2, 4, 6) * 0.8 + 0.1], torch.zeros(1, 3, 32, 50)
+    torch.testing.assert_close(as_shares(as_prediction(shares, (), image), image), shares)
 
 
 @pytest.mark.parametrize("weights", ["softmax", "negative_square"])

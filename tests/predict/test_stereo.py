@@ -54,6 +54,44 @@ def test_confidence_is_the_agreement_of_the_views():
     np.testing.assert_allclose(confidence[:, 38:], 1)
 
 
+class Seeing(torch.nn.Module):
+    """Sure to be seen in the left half, sure to be hidden in the right one; answers at half the width."""
+
+    def forward(self, left, right):
+        logits = torch.full_like(left[:, :1, :, ::2], 20.0)
+        logits[..., logits.shape[-1] // 2 :] = -20.0
+        return Prediction(disparities=(torch.full_like(logits, 8.0),), visible_logits=(logits,))
+
+
+def test_visibility_is_the_probability_of_the_head_at_the_images_size():
+    visible = StereoPredictor(Seeing(), STEREO).visibility(*np.zeros((2, 4, 80, 3), np.float32))
+    assert visible.shape == (4, 80) and visible.dtype == np.float32
+    np.testing.assert_allclose(visible[:, :38], 1, atol=1e-6)
+    np.testing.assert_allclose(visible[:, 42:], 0, atol=1e-6)
+
+
+def test_visibility_scales_the_confidence_of_matches_that_agree():
+    views = np.zeros((4, 80, 3), np.float32), np.zeros((4, 80, 3), np.float32)
+    teacher = StereoPredictor(Seeing(), STEREO)
+    _, confidence = teacher.match(*views)
+    np.testing.assert_allclose(confidence[:, 16:], teacher.visibility(*views)[:, 16:], atol=1e-6)
+
+
+def test_a_network_without_a_visibility_head_sees_everything():
+    visible = StereoPredictor(Scripted(), STEREO).visibility(*np.zeros((2, 4, 80, 3), np.float32))
+    assert visible.shape == (4, 80) and (visible == 1).all()
+
+
+def test_visibility_of_a_real_network_follows_its_logits(stereo, views):
+    visible = stereo.visibility(*views)
+    assert visible.shape == (48, 96) and visible.dtype == np.float32
+    left, right = (torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1)))[None] for v in views)
+    with torch.inference_mode():
+        logits = stereo.model(left, right).visible_logits[0]
+    expected = torch.nn.functional.interpolate(logits, (48, 96), mode="bilinear", align_corners=False).sigmoid()
+    np.testing.assert_allclose(visible, expected[0, 0].numpy(), atol=1e-4)
+
+
 def test_stereo_metres_need_a_rig_and_follow_it(stereo, views):
     with pytest.raises(UserError, match="metres need the rig"):
         _ = stereo.predict(*views).depth_m

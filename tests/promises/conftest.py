@@ -42,6 +42,8 @@ Cli = Callable[..., Outcome]
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """`cli("check", path)` runs a command line in this process."""
     monkeypatch.delenv("STEREODISTILL_DEBUG", raising=False)
+    # On a busy machine quick work takes long enough to say how far it is; a test of single lines must not notice.
+    monkeypatch.setattr("stereodistill.progress.QUIET_S", float("inf"))
 
     def call(*arguments: object) -> Outcome:
         capsys.readouterr()

@@ -15,6 +15,7 @@ import torch
 
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import write_pfm
+from stereodistill.io.images import read_image, write_image
 
 TRAIN_SMALL = ("loop.steps=1", "loop.batch_size=1", "loop.workers=0", "data.size=[64,128]", "augment.size=[64,128]",
                "data.worlds={flying: 1.0}", "data.reuse={}")  # fmt: skip
@@ -88,8 +89,6 @@ def test_unreadable_image_in_a_folder_of_photos(cli, pairs, mono_weights, tmp_pa
 
 
 def test_sizes_that_differ(cli, pairs, mono_weights, tmp_path):
-    from stereodistill.io.images import read_image, write_image
-
     victim = _one(pairs / "right")
     write_image(victim, read_image(victim)[:, :-8])
     done = cli("match", _one(pairs / "left"), victim, "--teacher", "sgbm", "--out", tmp_path / "d.png")
@@ -141,6 +140,29 @@ def test_metres_without_a_rig_are_refused(cli, pairs, rigless_weights, tmp_path)
 def test_half_a_rig(cli, pairs):
     assert "--baseline-m" in cli("check", pairs, "--focal-px", 700).complaint
     assert "positive" in cli("check", pairs, "--focal-px", 700, "--baseline-m", -0.1).complaint
+    assert "--focal-px" in cli("check", pairs, "--width", 640).complaint
+
+
+def test_a_width_without_a_focal_length_says_nothing_about_a_camera(cli, pairs, mono_weights, tmp_path):
+    done = cli("predict", pairs / "left", "--weights", mono_weights, "--out", tmp_path / "out", "--width", 640)
+    assert (done.code, (tmp_path / "out").exists()) == (2, False)
+    assert "--focal-px" in done.complaint
+
+
+def test_findings_are_told_even_where_they_cannot_be_written(cli, pairs, tmp_path):
+    done = cli("check", pairs, "--json", tmp_path)
+    assert done.code == 2
+    assert "it is a folder" in done.complaint
+    assert "pairs, 6 readable" in done.out
+
+
+def test_views_of_which_nothing_can_be_measured_are_not_recommended(cli, tmp_path):
+    ramp = np.broadcast_to(np.linspace(0, 1, 320, dtype=np.float32)[None, :, None], (160, 320, 3))
+    for view, shift_px in (("left", 0), ("right", -3)):
+        write_image(tmp_path / "plain" / view / "a.png", np.roll(ramp, shift_px, axis=1))
+    done = cli("check", tmp_path / "plain")
+    assert done.code == 0
+    assert "enough to judge" in done.out and "can be trained on" not in done.out
 
 
 def test_weights_of_another_architecture(cli, pairs, mono_weights, tmp_path):
@@ -215,58 +237,6 @@ def test_an_output_path_below_a_file(cli, pairs, tmp_path):
         assert done.code == 2, arguments[0]
         assert "out" in done.err.strip().splitlines()[-1]
         assert "Traceback" not in done.err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [
-        (("checc", "x"), "check"),
-        (("check",), "DATA"),
-        (("fit", "x"), "--out"),
-        (("check", "x", "--nonsense"), "--nonsense"),
-        (("synth", "flying", "--num", "many", "--out", "o"), "--num"),
-        (("synth", "flying", "--num", "0", "--out", "o"), "--num"),
-        (("synth", "underwater", "--out", "o"), "underwater"),
-        (("synth", "flying", "--size", "8", "8", "--out", "o"), "32"),
-        (("synth", "flying", "--disparity", "gif", "--out", "o"), "gif"),
-        (("label", "x", "--out", "o", "--shard", "4/4"), "4/4"),
-        (("label", "x", "--out", "o", "--on-error", "cry"), "cry"),
-        (("fit", "x", "--out", "o", "--minutes", "1", "--epochs", "1"), "not both"),
-        (("fit", "x", "--out", "o", "--minutes", "-1"), "positive"),
-        (("fit", "x", "--out", "o", "--val-fraction", "1"), "val-fraction"),
-        (("fit", "x", "--out", "o", "--finetune", "much"), "much"),
-        (("match", "l.png", "r.png", "--out", "d.gif"), ".pfm"),
-        (("predict", "x.png", "--weights", "w", "--out", "o", "--save", "gif"), "depth16"),
-        (("predict", "x.png", "--weights", "w", "--out", "o", "--save", ","), "empty"),
-        (("train", "no_such_recipe", "--out", "o"), "lite_stereo"),
-        (("train", "lite_stereo", "loop.stps=3", "--out", "o"), "steps"),
-        (("train", "lite_stereo", "nonsense", "--out", "o"), "key=value"),
-        (("export", "--weights", "lite_stereo", "--out", "o.txt"), ".onnx"),
-        (("weights",), "weights --help"),
-        (("weights", "show", "no_such_weights"), "no_such_weights"),
-        (("check", "x", "--device", "abacus"), "abacus"),
-    ],
-)  # fmt: skip
-def test_wrong_arguments(cli, tmp_path, monkeypatch, arguments, word):
-    monkeypatch.chdir(tmp_path)
-    done = cli(*arguments)
-    assert done.code == 2
-    assert word in done.complaint
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device that must be missing")
-@pytest.mark.parametrize("verb", ["check", "synth", "train", "weights"])
-def test_a_gpu_that_is_not_there(cli, pairs, tmp_path, verb):
-    arguments = {
-        "check": ("check", pairs),
-        "synth": ("synth", "flying", "--out", tmp_path / "o"),
-        "train": ("train", "lite_stereo", "--out", tmp_path / "o"),
-        "weights": ("weights", "list"),
-    }
-    done = cli(*arguments[verb], "--device", "cuda")
-    assert done.code == 2
-    assert "--device cpu" in done.complaint
 
 
 def test_an_error_of_many_lines_becomes_one(cli, monkeypatch, tmp_path):

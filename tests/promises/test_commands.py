@@ -47,6 +47,14 @@ def test_check_of_good_pairs(cli, rendered, tmp_path):
     assert json.loads((tmp_path / "findings.json").read_text())["ok"] is True
 
 
+def test_what_check_proposes_opens_the_same_pairs(cli, rendered):
+    command = ("check", rendered, "--layout", "folder", "--focal-px", 90, "--baseline-m", 0.1, "--width", 160)
+    done = cli(*command, "--limit", 6)
+    options = "--layout folder --focal-px 90.0 --baseline-m 0.1 --width 160"
+    assert f"Next: stereodistill fit {rendered} {options} --out runs/mine" in done.out
+    assert f"Next: stereodistill fit {rendered} --out runs/mine" in cli("check", rendered).out
+
+
 def test_check_of_swapped_views(cli, tmp_path):
     world = tmp_path / "world"
     assert cli("synth", "flying", "--num", 4, "--size", 256, 448, "--seed", 5, "--out", world).code == 0

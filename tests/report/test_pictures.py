@@ -87,12 +87,28 @@ def test_gallery_row_with_and_without_truth():
     titles = ["input", "teacher", "student", "truth", "error of teacher", "error of student"]
     assert [panel.title for panel in full.panels] == titles
     assert "0 % of the pixels" in full.panels[4].alt and "100 % of the pixels" in full.panels[5].alt
-    one = gallery_row("x", image, maps={"teacher": RAMP, "student": RAMP}, truth_px=RAMP, errors_of=["student"])
-    assert [panel.title for panel in one.panels][-1] == "error of student" and len(one.panels) == 5
     judged = gallery_row("x", image, maps={"student": RAMP}, truth_px=RAMP, truth_title="teacher")
-    assert [panel.title for panel in judged.panels] == ["input", "student", "teacher", "error of student"]
+    assert [panel.title for panel in judged.panels] == ["input", "teacher", "student", "error of student"]
     assert "truth" not in "".join(panel.alt for panel in judged.panels)
     assert np.array_equal(full.panels[1].picture, full.panels[3].picture)  # same colour = same disparity
+
+
+def test_truth_lies_below_the_input_and_each_error_below_its_map():
+    image = np.zeros((20, 60, 3), dtype=np.float32)
+    for num in (2, 3, 4):
+        row = gallery_row("x", image, maps={f"map {i}": RAMP for i in range(num)}, truth_px=RAMP)
+        titles = [panel.title for panel in row.panels]
+        lines = titles[: row.columns], titles[row.columns :]
+        assert len(lines[0]) == len(lines[1]) and (lines[0][0], lines[1][0]) == ("input", "truth")
+        assert [f"error of {title}" for title in lines[0][1:]] == lines[1][1:]
+    assert gallery_row("x", image, maps={"one": RAMP}, truth_px=RAMP).columns == 4
+    assert gallery_row("x", image, maps={f"map {i}": RAMP for i in range(9)}, truth_px=RAMP).columns == 4
+
+
+def test_a_caption_keeps_the_range_of_the_colours():
+    image = np.zeros((20, 60, 3), dtype=np.float32)
+    plain, named = (gallery_row("x", image, maps={"a": RAMP}, caption=text).caption for text in ("", "no truth"))
+    assert plain == "disparity 2 to 49 px, dark to bright" and named == f"no truth; {plain}"
 
 
 def test_maps_of_another_size_are_a_mistake():

@@ -45,6 +45,13 @@ def test_columns_only_for_metrics_that_exist():
     assert [column.key for column in table().columns] == ["abs_rel", "rmse", "a1"]
 
 
+def test_numbers_of_depth_or_of_disparity_without_being_asked_for():
+    rows = {"a": {"depth": result(abs_rel=0.1, a3=0.9, density=100), "disparity": result("stereo", epe=1.0, bad3=2.0)}}
+    assert [(c.group, c.key) for c in Table.from_results("t", rows).columns] == [
+        ("depth", "abs_rel"), ("depth", "a3"), ("disparity", "epe"), ("disparity", "bad3"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("change", [{"protocol": "depth:crop=garg,cap=80"}, {"num_images": 9}])
 def test_mixed_conditions_are_refused_or_marked(change):
     rows = {"a": {"x": result(d1=2.0)}, "b": {"x": result(**change, d1=1.0)}, "c": {"x": result(d1=3.0)}}

@@ -1,15 +1,18 @@
 """A study end to end on tiny worlds: stages are made once, found again, and told apart by what they depend on."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
 from stereodistill.errors import UserError
 from stereodistill.study import load_study, run_study, study_names
+from stereodistill.study.pace import Pace
 from stereodistill.study.page import judged, means, spread
-from stereodistill.study.plan import Claim
+from stereodistill.study.plan import Claim, row_names
 from stereodistill.study.run import Runner
+from stereodistill.weights import read_header
 
 STREET = {"driving_rig": 1.0, "baseline_m": [0.54, 0.54], "focal_width": [0.58, 0.58], "largest_disparity": [0.3, 0.3]}
 PLAN = {
@@ -115,7 +118,37 @@ def test_a_claim_needs_its_ratio_and_seeds_that_do_not_overlap():
         ({"stages": {"a": {"recipe": "demo", "data": "test", "start": "b"}}}, "no stage 'b'"),
         ({"stages": {"a": {"recipe": "demo", "data": "test", "start": "a"}}}, "goes in a circle"),
         ({"claims": [{"text": "", "better": "x", "worse": "direct"}]}, "no row 'x'"),
+        (
+            {"stages": {**PLAN["stages"], "more": {**PLAN["stages"]["mono"], "start": "labels"}}},
+            "its start 'labels' is none",
+        ),
+        (
+            {"stages": {**PLAN["stages"], "labels": {"teacher": "direct", "data": "target"}}},
+            "'direct' is no stereo network",
+        ),
+        (
+            {"stages": {**PLAN["stages"], "labels": {"teacher": "direct/stereo_weights", "data": "target"}}},
+            "is not joint",
+        ),
+        (
+            {"stages": {**PLAN["stages"], "labels": {"teacher": "direct/others", "data": "target"}}},
+            "leaves no 'others'",
+        ),
+        ({"stages": {**PLAN["stages"], "mono": {**PLAN["stages"]["mono"], "labels": "direct"}}}, "no labelling stage"),
+        ({"rows": [{"name": "a", "weights": "labels"}]}, "makes labels, no weights"),
+        ({"rows": [{"name": "a", "weights": "mono/stereo_weights"}]}, "is not joint"),
         ({"surprise": 1}, "surprise"),
+        ({"protocol": "eigne"}, "protocol 'eigne' does not exist: choose one of"),
+        ({"claims": [{**PLAN["claims"][0], "metric": "epe"}]}, "protocol depth has no 'epe': abs_rel"),
+        ({"rows": [{"name": "a", "weights": "mnoo"}]}, "row 'a': 'mnoo' is no stage.*stages are direct, labels, mono"),
+        (
+            {"stages": {**PLAN["stages"], "labels": {"teacher": "sgmb", "data": "target"}}},
+            "stage 'labels': 'sgmb' is no",
+        ),
+        (
+            {"stages": {**PLAN["stages"], "more": {**PLAN["stages"]["mono"], "set": {"loop.stesp": 1}}}},
+            "stage 'more': demo: loop.stesp",
+        ),
     ],
 )
 def test_a_plan_that_does_not_hold_together_is_refused(tmp_path, changes, told):
@@ -134,6 +167,16 @@ def test_unknown_names_are_told_with_the_known_ones(tmp_path):
     with pytest.raises(UserError, match="cityscapes, kitti_raw, sceneflow"):
         Runner(published, tmp_path, roots={"elsewhere": "/x"})
     Runner(published, tmp_path, roots={"kitti_raw": "/x", "scene_flow": "/y"})
+    with pytest.raises(UserError, match="no stage is called mnoo_.; stages are direct, labels, mono"):
+        Runner(plan(tmp_path), tmp_path, changes=["mnoo_*:loop.steps=2"])
+
+
+def test_data_that_are_absent_are_told_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.delenv("STEREODISTILL_DATA", raising=False)
+    study = plan(tmp_path, data={**PLAN["data"], "other": "kitti_raw:eigen_test"}, judge="other")
+    with pytest.raises(UserError, match="kitti_raw:eigen_test: where is it"):
+        run_study(study, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_changes_reach_the_stages_that_they_name(tmp_path):
@@ -158,6 +201,62 @@ def test_the_published_tables_are_complete():
 def test_every_shipped_study_holds_together(name):
     study = load_study(name)
     assert study.rows and study.cite
+    names = [row.name for row in study.rows]
+    assert row_names(", ".join(names)) == names  # each can be chosen by --rows
     runner = Runner(study, "unused", progress=False)
     trained = [key for key, stage in study.stages.items() if stage.recipe]
     assert len({runner.fingerprint(key, 0) for key in trained}) == len(trained)  # every recipe is found and fits
+
+
+TINY = {"loop.batch_size": 1, "loop.workers": 0, "loop.steps": 1, "loop.epochs": None, "augment.size": [64, 96]}
+PAIR = {
+    "recipe": "ye2021/stereo_k1",
+    "data": "target",
+    "set": {**TINY, "model.options": {"base": 4, "num_recursions": 1}},
+}
+TWO_NETWORKS = {
+    "pair": PAIR,
+    "longer": {**PAIR, "start": "pair/stereo_weights"},
+    "labels": {"teacher": "longer/stereo_weights", "data": "target"},
+    "student": {"recipe": "demo", "data": "target", "labels": "labels", "set": TINY},
+}
+
+
+def test_a_joint_stage_gives_its_student_and_its_stereo_network(tmp_path):
+    rows = [{"name": "mono", "weights": "pair"}, {"name": "stereo", "weights": "pair/stereo_weights"}]
+    rows += [{"name": "student", "weights": "student"}]
+    study = plan(tmp_path, stages=TWO_NETWORKS, rows=rows, claims=[])
+    table = run_study(study, tmp_path / "out", progress=False)
+    assert len(table.rows) == 3
+    runner = Runner(study, tmp_path / "out", progress=False)
+    mono, stereo = (Path(runner.found(row["weights"], 0)) for row in rows[:2])
+    assert (mono.parent, mono.name, stereo.name) == (stereo.parent, "weights", "stereo_weights")
+    assert (read_header(mono).kind, read_header(stereo).kind) == ("mono", "stereo")
+    start = read_header(Path(runner.found("longer", 0))).recipe["model"]["weights"]
+    assert start == str(stereo)
+
+
+def test_which_of_its_networks_is_used_is_in_the_fingerprint(tmp_path):
+    def printed(start):
+        stages = {**TWO_NETWORKS, "longer": {**PAIR, "start": start}}
+        return Runner(plan(tmp_path, stages=stages, rows=[], claims=[]), tmp_path, progress=False).fingerprint(
+            "student", 0
+        )
+
+    assert printed("pair") != printed("pair/stereo_weights")
+
+
+def test_labels_of_a_teacher_from_elsewhere_are_made_once_for_all_seeds(tmp_path):
+    study = plan(tmp_path)
+    runner = Runner(study, tmp_path / "out", progress=False)
+    assert runner.jobs(study.rows) == [("labels", 0), ("mono", 0), ("mono", 1), ("direct", 0), ("direct", 1)]
+    assert runner.fingerprint("labels", 0) == runner.fingerprint("labels", 1)
+
+
+def test_the_pace_counts_stages_and_takes_other_seeds_for_a_guess():
+    jobs = [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    pace = Pace(jobs, {("a", 0): 120.0})
+    assert Pace(jobs, {}).describe(("a", 0)) == "[1/4] a (seed 0)"
+    assert pace.left_s() == 120 + 2 * 120  # nothing known of b: the mean
+    pace.finished(("b", 0), 600.0)
+    assert pace.left_s() == 120 + 600 and pace.describe(("a", 1)) == "[3/4, about 12 min left] a (seed 1)"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,13 +55,13 @@ def check(
     rig = rig_of(focal_px, baseline_m, width)
     with progress("checking") as report:
         found = check_dataset(data, layout=layout, rig=rig, limit=limit, progress=report)
+    options = {"layout": None if layout == "auto" else layout, "focal-px": focal_px, "baseline-m": baseline_m,
+               "width": width}  # fmt: skip
+    told(*_findings(found), _verdict(found, data, options))
     if json_file:
         write_bytes(json_file, json.dumps(found.to_json(), indent=2).encode())
-    told(*_findings(found))
     if not found.ok:
-        told(f"{data} must not be trained on as it is: mend the errors above.")
         raise typer.Exit(1)
-    told(f"{data} can be trained on.  Next: stereodistill fit {data} --out runs/mine")
 
 
 def label(
@@ -171,6 +172,16 @@ def _findings(found: CheckReport) -> Sequence[str]:
     for severity, code, where, message, remedy in found.table():
         lines += [f"{severity}: {code} ({where})", f"  {message}", f"  -> {remedy}"]
     return lines
+
+
+def _verdict(found: CheckReport, data: Path, options: Mapping[str, object]) -> str:
+    """The last line; `options` are what the pairs were opened with, for the command to go on with."""
+    if not found.ok:
+        return f"{data} must not be trained on as it is: mend the errors above."
+    if not found.num_measured:
+        return f"{data}: no pair shows enough to judge whether its views belong together; look at some before training."
+    given = "".join(f" --{name} {value}" for name, value in options.items() if value is not None)
+    return f"{data} can be trained on.  Next: stereodistill fit {shlex.quote(str(data))}{given} --out runs/mine"
 
 
 def _shard(text: str) -> tuple[int, int]:

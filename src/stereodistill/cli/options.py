@@ -41,6 +41,7 @@ Width: TypeAlias = Annotated[
 
 def rig_of(focal_px: float | None, baseline_m: float | None, width: int | None) -> Rig | None:
     """The rig that was given by options; None = none was, the data say it themselves."""
+    refuse_width_alone(focal_px, width)
     if focal_px is None and baseline_m is None:
         return None
     if focal_px is None or baseline_m is None:
@@ -51,6 +52,12 @@ def rig_of(focal_px: float | None, baseline_m: float | None, width: int | None) 
 
     # Width 0: at each image's own width.
     return Rig(focal_px=focal_px, baseline_m=baseline_m, width=width or 0)
+
+
+def refuse_width_alone(focal_px: float | None, width: int | None) -> None:
+    """Raises UserError for a `--width` that no focal length belongs to."""
+    if width is not None and focal_px is None:
+        raise UserError("--width is the image width that --focal-px belongs to: give both")
 
 
 def settle(device: str, seed: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stereodistill.cli.options import refuse_width_alone
 from stereodistill.data.layouts import list_images
 from stereodistill.errors import UserError
 from stereodistill.io.images import read_image
@@ -71,6 +72,7 @@ def predict_all(
     post_process: bool = False,
 ) -> tuple[int, Sequence[str]]:
     """Write `out/KIND/NAME.*` for every photo; returns their number and the kinds that were written."""
+    refuse_width_alone(focal_px, width)
     if not kinds:
         kinds = ("depth16", "color") if predictor.training_rig is not None else ("disparity", "color")
     elif predictor.training_rig is None and (metric := [kind for kind in kinds if kind in NEEDS_METRES]):

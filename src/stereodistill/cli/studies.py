@@ -37,14 +37,15 @@ def study(
     Finished stages are found again; `--seed N` adds N to the seeds that the study names.
     """
     settle(device, seed)
-    from stereodistill.study import load_study, run_study
+    from stereodistill.study import load_study, row_names, run_study
 
     plan = load_study(name)
     plan = plan.model_copy(update={"seeds": tuple(number + seed for number in plan.seeds)})
     folder = out or Path("studies") / Path(name).stem
-    chosen = [row.strip() for row in (rows or "").split(",") if row.strip()]
     with if_stopped(lambda: f"finished stages are in {folder}; the same command goes on from there"):
-        table = run_study(plan, folder, rows=chosen, roots=_roots(data or []), changes=changes or (), device=device)
+        table = run_study(
+            plan, folder, rows=row_names(rows or ""), roots=_roots(data or []), changes=changes or (), device=device
+        )
     told(table.to_markdown(), f"Report: {folder}/report.html   table: {folder}/table.json")
 
 

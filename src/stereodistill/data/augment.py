@@ -24,8 +24,6 @@ from stereodistill.data.defects import (
     cover_patches,
     misalign_rows,
 )
-from stereodistill.data.folder import PairDataset
-from stereodistill.data.listed import ListedPairs
 from stereodistill.data.photometric import Photometric, PositiveRange, Probability, apply_tone, draw_tone
 from stereodistill.data.tolerant import Loads, Tolerant
 from stereodistill.data.windows import load_window
@@ -94,14 +92,7 @@ def load_stereo(samples: Loads, index: int, config: AugmentStereo, rng: np.rando
     """`augment_stereo(samples.load(index), config, rng)`, the same numbers; of files, only the drawn window is read."""
     if isinstance(samples, Tolerant):
         return samples.load(index, lambda found: load_stereo(samples.samples, found, config, rng))
-    files = None
-    if config.size is not None and isinstance(samples, PairDataset):
-        files = samples.pair_files(index)
-    elif config.size is not None and isinstance(samples, ListedPairs):
-        files = samples.plain_files(index)
-    if files is None:
-        return augment_stereo(samples.load(index), config, rng)
-    return _augment_window(load_window(files, lambda size: draw_window(size, config, rng)), config, rng)
+    return _augment_window(load_window(samples, index, lambda size: draw_window(size, config, rng)), config, rng)
 
 
 def _augment_window(pair: StereoPair, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
@@ -141,7 +132,10 @@ def _resize_view(view: View, size: Size) -> View:
     if not view.disparity.any():
         return View.unlabelled(image)
     disparity = resize_disparity(view.disparity, size, mode="crisp")
-    return View(image=image, disparity=disparity, valid=resize_mask(view.valid, size) & (disparity > 0))
+    known = disparity > 0
+    if torch.equal(view.valid, view.disparity > 0):  # then the mask says nothing that the values do not
+        return View(image=image, disparity=disparity, valid=known)
+    return View(image=image, disparity=disparity, valid=resize_mask(view.valid, size) & known)
 
 
 def draw_window(image_size: Size, config: AugmentStereo, rng: np.random.Generator) -> Window:

@@ -14,10 +14,18 @@ import numpy as np
 
 from stereodistill.data.listed import Entry, ListedPairs, Map
 from stereodistill.data.split_lists import expand_ranges, read_split
+from stereodistill.data.windows import window_of_truth
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import positive_disparity
 from stereodistill.io.files import read_text
-from stereodistill.io.images import read_image, read_samples
+from stereodistill.io.images import (
+    ChooseWindow,
+    Window,
+    read_image,
+    read_image_window,
+    read_samples,
+    read_samples_window,
+)
 from stereodistill.io.rig_rules import checked_rig
 from stereodistill.types import Rig
 
@@ -67,26 +75,50 @@ class Cityscapes(ListedPairs):
 
     def read_view(self, path: Path) -> np.ndarray:
         """The picture above the hood: float32 (4/5 of its height, width, 3)."""
-        return self._above_hood(read_image(path))
+        image = read_image(path)
+        return image[: self._rows_above_hood(image.shape[0])]
+
+    def read_view_window(self, path: Path, choose: ChooseWindow) -> tuple[np.ndarray, tuple[int, int]]:
+        """As everywhere; nothing below the window is decoded, and the hood never."""
+        kept: list[tuple[int, int]] = []
+
+        def above_hood(size: tuple[int, int]) -> Window:
+            kept.append((self._rows_above_hood(size[0]), size[1]))
+            return choose(kept[0])
+
+        image, _ = read_image_window(path, above_hood)
+        return image, kept[0]
 
     def read_truth(self, entry: Entry, *, right: bool) -> Map | None:
         """Stored p means (p - 1) / 256 pixels; 0 is unknown, and so is 1 (no disparity at all: no finite depth)."""
         if right or entry.disparity is None:
             return None
         stored = read_samples(entry.disparity)
-        if stored.dtype != np.uint16 or stored.ndim != 2:
-            raise UserError(f"{entry.disparity}: a Cityscapes disparity is a 16-bit grey PNG, this is another file")
-        return positive_disparity((self._above_hood(stored).astype(np.float32) - 1) / 256)
+        return _disparity(entry.disparity, stored[: self._rows_above_hood(stored.shape[0])])
+
+    def read_truth_window(self, entry: Entry, window: Window, size: tuple[int, int], *, right: bool) -> Map | None:
+        """As `read_truth`, decoding nothing below the window."""
+        path = entry.disparity
+        if right or path is None:
+            return None
+
+        choose = window_of_truth(window, size, entry.name)
+        stored, _, _ = read_samples_window(path, lambda found: choose((self._rows_above_hood(found[0]), found[1])))
+        return _disparity(path, stored)
 
     def read_rig(self, entry: Entry, size: tuple[int, int]) -> Rig:
         """The frame's own `camera.json`; unknown where the camera files were not downloaded."""
         return _read_camera(entry.also[0]).at_width(size[1]) if entry.also else Rig.unknown(size[1])
 
-    def _above_hood(self, rows: np.ndarray) -> np.ndarray:
-        if self.split.endswith(_HOOD):
-            return rows
+    def _rows_above_hood(self, height: int) -> int:
         kept, of = KEPT_ROWS
-        return rows[: rows.shape[0] * kept // of]
+        return height if self.split.endswith(_HOOD) else height * kept // of
+
+
+def _disparity(path: Path, stored: np.ndarray) -> Map:
+    if stored.dtype != np.uint16 or stored.ndim != 2:
+        raise UserError(f"{path}: a Cityscapes disparity is a 16-bit grey PNG, this is another file")
+    return positive_disparity((stored.astype(np.float32) - 1) / 256)
 
 
 def _stems(city: str, tokens: list[str]) -> Iterator[str]:

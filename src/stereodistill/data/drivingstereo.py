@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from stereodistill.data.listed import Entry, ListedPairs, Map
+from stereodistill.data.windows import whole, window_of_truth
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import positive_disparity
 from stereodistill.io.files import read_text
-from stereodistill.io.images import read_samples
+from stereodistill.io.images import ChooseWindow, Window, read_samples_window
 from stereodistill.io.rig_rules import checked_rig
 from stereodistill.types import Rig
 
@@ -80,9 +81,16 @@ class DrivingStereo(ListedPairs):
 
     def read_truth(self, entry: Entry, *, right: bool) -> Map | None:
         """16-bit PNG: pixels * 256 in half size, pixels * 128 in full size, 0 = unknown."""
+        return self._read_map(entry, whole, right=right)
+
+    def read_truth_window(self, entry: Entry, window: Window, size: tuple[int, int], *, right: bool) -> Map | None:
+        """As `read_truth`, decoding nothing below the window."""
+        return self._read_map(entry, window_of_truth(window, size, entry.name), right=right)
+
+    def _read_map(self, entry: Entry, choose: ChooseWindow, *, right: bool) -> Map | None:
         if right or entry.disparity is None:
             return None
-        stored = read_samples(entry.disparity)
+        stored, _, _ = read_samples_window(entry.disparity, choose)
         if stored.dtype != np.uint16 or stored.ndim != 2:
             raise UserError(f"{entry.disparity}: a DrivingStereo disparity is a 16-bit grey PNG, this is another file")
         return positive_disparity(stored.astype(np.float32) / UNITS_PER_PX[self.size])

@@ -14,7 +14,7 @@ import numpy as np
 from stereodistill.data.listed import Entry, ListedPairs, Map
 from stereodistill.data.rigs import Calibration
 from stereodistill.errors import UserError
-from stereodistill.io.disparity import positive_disparity, read_pfm
+from stereodistill.io.disparity import positive_disparity, read_disparity_pfm
 from stereodistill.io.images import read_samples
 
 _TRAIN = (
@@ -69,9 +69,7 @@ class Eth3D(ListedPairs):
 
 def masked_truth(path: Path, mask: Path | None) -> Map:
     """Disparity of a PFM that marks unknown by infinity, where the mask (if any) says `NOT_OCCLUDED`."""
-    values = read_pfm(path)
-    if values.ndim != 2:
-        raise UserError(f"{path}: a disparity PFM has one channel ('Pf'), found three ('PF')")
+    values = read_disparity_pfm(path)
     if mask is not None:
         seen = read_samples(mask)
         if seen.shape != values.shape:

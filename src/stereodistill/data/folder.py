@@ -7,19 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import torch
-
 from stereodistill.data.layouts import LAYOUTS, UNDERSTOOD, Found, PairFiles, find_pairs
 from stereodistill.data.listed import ListedPairs
 from stereodistill.data.named import open_named, parse_source
-from stereodistill.data.rigs import rig_at
 from stereodistill.data.video import SideBySideFolder, SideBySideVideo
+from stereodistill.data.windows import read_pair_window, whole
 from stereodistill.errors import UserError
-from stereodistill.io.disparity import read_disparity
-from stereodistill.io.images import read_image
+from stereodistill.io.images import ChooseWindow
 from stereodistill.io.video import VIDEO_SUFFIXES
-from stereodistill.types import Rig, StereoPair, View
+from stereodistill.types import Rig, StereoPair
 
 
 class StereoDataset(Protocol):
@@ -52,16 +48,11 @@ class PairDataset:
         Raises:
             UserError: a file cannot be read, the views differ in size, or the ground truth is not a disparity.
         """
-        files = self._pairs[index]
-        left, right = _to_tensor(read_image(files.left)), _to_tensor(read_image(files.right))
-        if left.shape != right.shape:
-            raise UserError(
-                f"{files.name}: the two views must have one size, found {_size(left)} in {files.left} "
-                f"and {_size(right)} in {files.right}; rectify or resize them together"
-            )
-        views = [_view(left, files.disparity), _view(right, files.disparity_right)]
-        rig = rig_at(files.calibration, (left.shape[-2], left.shape[-1]))
-        return StereoPair(left=views[0], right=views[1], rig=rig, name=files.name)
+        return self.load_window(index, whole)
+
+    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
+        """`load`, cropped to the window `choose((height, width))`; errors as there."""
+        return read_pair_window(self._pairs[index], choose)
 
 
 def open_dataset(
@@ -132,23 +123,3 @@ def _open_side_by_side(path: Path, rig: Rig | None, limit: int | None) -> SideBy
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; expected stereo data: {UNDERSTOOD}")
     return (SideBySideFolder if path.is_dir() else SideBySideVideo)(path, rig, limit)
-
-
-def _view(image: torch.Tensor, truth: Path | None) -> View:
-    if truth is None:
-        return View.unlabelled(image)
-    disparity, valid = read_disparity(truth)
-    if disparity.shape != tuple(image.shape[-2:]):
-        raise UserError(
-            f"{truth}: ground truth must have the size of its image {_size(image)}, found "
-            f"{disparity.shape[1]}x{disparity.shape[0]}"
-        )
-    return View(image=image, disparity=torch.from_numpy(disparity)[None], valid=torch.from_numpy(valid)[None])
-
-
-def _to_tensor(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-
-
-def _size(image: torch.Tensor) -> str:
-    return f"{image.shape[-1]}x{image.shape[-2]}"

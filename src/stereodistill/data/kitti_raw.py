@@ -10,6 +10,7 @@ ROOT/2011_09_26/2011_09_26_drive_0001_sync/velodyne_points/data/0000000000.bin
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +22,7 @@ from stereodistill.data.listed import PHOTO_SUFFIXES, Entry, ListedPairs, Map
 from stereodistill.data.rigs import Calibration
 from stereodistill.data.split_lists import expand_ranges, read_split
 from stereodistill.errors import UserError
-from stereodistill.io.images import image_size
+from stereodistill.io.images import ChooseWindow, Window, image_size
 from stereodistill.io.velodyne import read_lidar_projection, read_scan
 from stereodistill.ops.geometry import depth_to_disparity, swap_pair
 from stereodistill.ops.lidar import DepthView, PixelRule, project_scan, scale_projection
@@ -71,10 +72,16 @@ class KittiRaw(ListedPairs):
         frames = find_frames(self.root) if split == "all" else listed_frames(split)
         return (raw_entry(self.root, *frame, with_lidar=with_lidar) for frame in frames)
 
-    def load(self, index: int) -> StereoPair:
+    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
         """As every data set; a frame `..._r` is the mirrored pair, so that its left view shows the right camera's."""
-        pair = super().load(index)
-        return swap_pair(pair) if self.names[index].endswith(MIRRORED) else pair
+        if not self.names[index].endswith(MIRRORED):
+            return super().load_window(index, choose)
+
+        def mirrored(size: tuple[int, int]) -> Window:
+            window = choose(size)
+            return replace(window, left=size[1] - window.left - window.width)
+
+        return swap_pair(super().load_window(index, mirrored))
 
     def depth(self, index: int, *, view: DepthView = "camera", pixels: PixelRule = "classic") -> Map:
         """LiDAR depth in metres at the size of the day's calibration; see `ops.lidar.project_scan` for the options.

@@ -13,9 +13,10 @@ from torch import Tensor
 from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
 from stereodistill.data.label_files import HEADER, SIDES, LabelFiles, LabelsHeader, label_name
 from stereodistill.data.layouts import find_pairs
+from stereodistill.data.windows import load_window, whole
 from stereodistill.errors import UserError
-from stereodistill.io.disparity import read_disparity
-from stereodistill.io.images import read_samples
+from stereodistill.io.disparity import read_disparity_window
+from stereodistill.io.images import ChooseWindow, Window, read_samples_window
 from stereodistill.types import StereoPair, View
 
 
@@ -60,9 +61,22 @@ class LabelledDataset:
 
     def load(self, index: int) -> StereoPair:
         """Pair `index` with the teacher's disparity of the left view, and of the right view where it was labelled."""
-        pair = self._images.load(self._indices[index])
+        return self.load_window(index, whole)
+
+    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
+        """`load`, cropped to the window `choose((height, width))`."""
+        chosen: list[tuple[Window, tuple[int, int]]] = []
+
+        def noted(size: tuple[int, int]) -> Window:
+            chosen.append((choose(size), size))
+            return chosen[0][0]
+
+        pair = load_window(self._images, self._indices[index], noted)
         name = label_name(self.names[index])
-        return replace(pair, left=self._view(pair.left, name, "left"), right=self._view(pair.right, name, "right"))
+        left, right = (
+            self._view(view, name, side, *chosen[0]) for view, side in ((pair.left, "left"), (pair.right, "right"))
+        )
+        return replace(pair, left=left, right=right)
 
     def load_confidence(self, index: int) -> tuple[Tensor, Tensor]:
         """The teacher's confidence in the left and the right disparity, (1, H, W) float32 in [0, 1]; 0 = unlabelled."""
@@ -71,17 +85,25 @@ class LabelledDataset:
         left = _read_confidence(paths[0])
         return left, torch.zeros_like(left) if paths[1] is None else _read_confidence(paths[1])
 
-    def _view(self, view: View, name: str, side: str) -> View:
+    def _view(self, view: View, name: str, side: str, window: Window, size: tuple[int, int]) -> View:
         if not self._files.has_labels(name, side):
             return View.unlabelled(view.image)
         path = self._files.find(f"disparity{SIDES[side]}", name)
         assert path is not None
-        disparity, valid = (torch.from_numpy(array)[None] for array in read_disparity(path))
-        if disparity.shape[-2:] != view.image.shape[-2:]:
-            sizes = [f"{t.shape[-1]}x{t.shape[-2]}" for t in (view.image, disparity)]
-            raise UserError(f"{path}: the image is {sizes[0]}, its label {sizes[1]}; these labels belong to other data")
+
+        def of_this_image(found: tuple[int, int]) -> Window:
+            if found != size:
+                sizes = [f"{width}x{height}" for height, width in (size, found)]
+                raise UserError(
+                    f"{path}: the image is {sizes[0]}, its label {sizes[1]}; these labels belong to other data"
+                )
+            return window
+
+        arrays = read_disparity_window(path, of_this_image)
+        disparity, valid = (torch.from_numpy(array)[None] for array in arrays)
         if self.min_confidence > 0:
-            valid &= _read_confidence(self._files.find(f"confidence{SIDES[side]}", name)) >= self.min_confidence
+            confidence = _read_confidence(self._files.find(f"confidence{SIDES[side]}", name), lambda _: window)
+            valid &= confidence >= self.min_confidence
         return View(image=view.image, disparity=disparity * valid, valid=valid)
 
     def _select(self, names: Sequence[str] | None, allow_missing: bool) -> list[int]:
@@ -116,9 +138,9 @@ def _without_truth(dataset: StereoDataset) -> StereoDataset:
     return PairDataset([replace(f, disparity=None, disparity_right=None) for f in files])
 
 
-def _read_confidence(path: Path | None) -> Tensor:
+def _read_confidence(path: Path | None, choose: ChooseWindow = whole) -> Tensor:
     assert path is not None
-    samples = read_samples(path)
+    samples, _, _ = read_samples_window(path, choose)
     if samples.dtype != np.uint8 or samples.ndim != 2:
         raise UserError(f"{path}: a confidence map is 8-bit grey; delete it and run `stereodistill label` again")
     return torch.from_numpy(samples.astype(np.float32) / 255)[None]

@@ -16,9 +16,10 @@ import torch
 
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.rigs import Calibration, rig_at
+from stereodistill.data.windows import once, whole, window_of_truth
 from stereodistill.errors import UserError
-from stereodistill.io.disparity import read_disparity
-from stereodistill.io.images import read_image
+from stereodistill.io.disparity import read_disparity, read_disparity_window
+from stereodistill.io.images import ChooseWindow, Window, read_image, read_image_window
 from stereodistill.types import Rig, StereoPair, View
 
 Map = tuple[np.ndarray, np.ndarray]
@@ -91,10 +92,34 @@ class ListedPairs:
         """A photo as `load` gives it: float32 (H, W, 3) in [0, 1]."""
         return read_image(path)
 
+    def read_view_window(self, path: Path, choose: ChooseWindow) -> tuple[np.ndarray, tuple[int, int]]:
+        """A window of what `read_view` gives, float32 (3, h, w), and the size of the whole.
+
+        A subclass that replaces `read_view` replaces this, too, where it can read less than the whole.
+        """
+        if type(self).read_view is ListedPairs.read_view:
+            return read_image_window(path, choose)
+        image = self.read_view(path)
+        size = (image.shape[0], image.shape[1])
+        return np.ascontiguousarray(choose(size).cut(image).transpose(2, 0, 1)), size
+
     def read_truth(self, entry: Entry, *, right: bool) -> Map | None:
         """Disparity of one view in pixels, at the size of its photo; None = there is none."""
         path = entry.disparity_right if right else entry.disparity
         return None if path is None else read_disparity(path)
+
+    def read_truth_window(self, entry: Entry, window: Window, size: tuple[int, int], *, right: bool) -> Map | None:
+        """A window of what `read_truth` gives, which must be of `size`; for a subclass as `read_view_window`."""
+        choose = window_of_truth(window, size, entry.name)
+        if type(self).read_truth is ListedPairs.read_truth:
+            path = entry.disparity_right if right else entry.disparity
+            return None if path is None else read_disparity_window(path, choose)
+        truth = self.read_truth(entry, right=right)
+        if truth is None:
+            return None
+        disparity, valid = truth
+        choose((disparity.shape[0], disparity.shape[1]))
+        return window.cut(disparity), window.cut(valid)
 
     def read_rig(self, entry: Entry, size: tuple[int, int]) -> Rig:
         """The cameras of a photo of `size` (height, width); a rig given by hand is already in `entry`."""
@@ -141,14 +166,6 @@ class ListedPairs:
             calibration=entry.calibration,
         )
 
-    def plain_files(self, index: int) -> PairFiles | None:
-        """The files, when they hold all that `load` tells and nothing else, so that a part of them can be read."""
-        entry, cls = self._entries[index], type(self)
-        has_truth = any(path is not None for path in (entry.disparity, entry.disparity_right, entry.depth))
-        same_views = self.images_are_files and cls.read_view is ListedPairs.read_view and entry.right is not None
-        same_truth = not has_truth or cls.read_truth is ListedPairs.read_truth
-        return self.pair_files(index) if same_views and same_truth and cls.read_rig is ListedPairs.read_rig else None
-
     def missing(self) -> list[tuple[str, Path]]:
         """(frame, path) of every file of the split that is not on disk, in the order of the list."""
         folders: dict[str, set[str]] = {}
@@ -162,34 +179,39 @@ class ListedPairs:
         Raises:
             UserError: a file is absent or cannot be read, or sizes differ; names the frame.
         """
-        entry = self.entry(index)
+        return self.load_window(index, whole)
+
+    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
+        """`load`, cropped to the window `choose((height, width))`; of the photos nothing else is converted."""
+        entry, choose = self.entry(index), once(choose)
         self._refuse_absent(entry)
-        left = _to_tensor(self.read_view(entry.left))
-        right = torch.zeros_like(left) if entry.right is None else _to_tensor(self.read_view(entry.right))
-        if left.shape != right.shape:
-            sizes = [f"{image.shape[-1]}x{image.shape[-2]}" for image in (left, right)]
+        image, size = self.read_view_window(entry.left, choose)
+        left, window = torch.from_numpy(image), choose(size)
+        right, right_size = torch.zeros_like(left), size
+        if entry.right is not None:
+            image, right_size = self.read_view_window(entry.right, choose)
+            right = torch.from_numpy(image)
+        if size != right_size:
+            sizes = [f"{width}x{height}" for height, width in (size, right_size)]
             raise UserError(f"{entry.name}: the two views must have one size, found {sizes[0]} and {sizes[1]}")
         return StereoPair(
-            left=self._view(left, entry, right=False),
-            right=self._view(right, entry, right=True),
-            rig=self.read_rig(entry, (left.shape[-2], left.shape[-1])),
+            left=self._view(left, entry, window, size, right=False),
+            right=self._view(right, entry, window, size, right=True),
+            rig=replace(self.read_rig(entry, size), width=window.width),
             name=entry.name,
         )
 
     def _with_rig(self, entry: Entry) -> Entry:
         return entry if self._rig is None else replace(entry, calibration=self._rig)
 
-    def _view(self, image: torch.Tensor, entry: Entry, *, right: bool) -> View:
-        truth = None if right and entry.right is None else self.read_truth(entry, right=right)
+    def _view(self, image: torch.Tensor, entry: Entry, window: Window, size: tuple[int, int], *, right: bool) -> View:
+        if right and entry.right is None:
+            return View.unlabelled(image)
+        truth = self.read_truth_window(entry, window, size, right=right)
         if truth is None:
             return View.unlabelled(image)
-        disparity, valid = truth
-        if disparity.shape != tuple(image.shape[-2:]):
-            raise UserError(
-                f"{entry.name}: ground truth must have the size of its image {image.shape[-1]}x{image.shape[-2]}, "
-                f"found {disparity.shape[1]}x{disparity.shape[0]}"
-            )
-        return View(image=image, disparity=torch.from_numpy(disparity)[None], valid=torch.from_numpy(valid)[None])
+        disparity, valid = (torch.from_numpy(array)[None] for array in truth)
+        return View(image=image, disparity=disparity, valid=valid)
 
     def _refuse_absent(self, entry: Entry) -> None:
         absent = next((path for path in entry.files if not path.is_file()), None)
@@ -240,7 +262,3 @@ def _is_listed(path: Path, folders: dict[str, set[str]]) -> bool:
         return False
     stem, suffix = os.path.splitext(name)
     return suffix in PHOTO_SUFFIXES and any(stem + other in names for other in PHOTO_SUFFIXES)
-
-
-def _to_tensor(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

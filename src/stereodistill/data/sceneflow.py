@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from stereodistill.data.listed import Entry, ListedPairs, Map
-from stereodistill.errors import UserError
-from stereodistill.io.disparity import positive_disparity, read_pfm
+from stereodistill.data.windows import window_of_truth
+from stereodistill.io.disparity import positive_disparity, read_disparity_pfm
+from stereodistill.io.images import Window
 from stereodistill.types import Rig
 
 FOCAL_PX = 1050.0
@@ -81,19 +82,28 @@ class SceneFlow(ListedPairs):
 
     def read_truth(self, entry: Entry, *, right: bool) -> Map:
         """Disparity in pixels; some releases store it with a minus sign, which is dropped."""
-        path = entry.disparity_right if right else entry.disparity
-        assert path is not None
-        values = read_pfm(path)
-        if values.ndim != 2:
-            raise UserError(f"{path}: a disparity PFM has one channel ('Pf'), found three ('PF')")
-        if np.count_nonzero(values < 0) > np.count_nonzero(values > 0):
-            values = -values
-        return positive_disparity(values)
+        return _unsigned(read_disparity_pfm(_truth_path(entry, right)))
+
+    def read_truth_window(self, entry: Entry, window: Window, size: tuple[int, int], *, right: bool) -> Map:
+        """As `read_truth`, reading only the window's rows."""
+        choose = window_of_truth(window, size, entry.name)
+        return _unsigned(read_disparity_pfm(_truth_path(entry, right), choose))
 
     def read_rig(self, entry: Entry, size: tuple[int, int]) -> Rig:
         """1050 px (450 px for Driving's 15 mm scenes) at a width of 960."""
         focal_px = FOCAL_15MM_PX if "15mm_focallength" in entry.name else FOCAL_PX
         return Rig(focal_px=focal_px, baseline_m=BASELINE, width=WIDTH).at_width(size[1])
+
+
+def _truth_path(entry: Entry, right: bool) -> Path:
+    path = entry.disparity_right if right else entry.disparity
+    assert path is not None
+    return path
+
+
+def _unsigned(values: np.ndarray) -> Map:
+    is_negated = np.count_nonzero(values < 0) > np.count_nonzero(values > 0)
+    return positive_disparity(-values if is_negated else values)
 
 
 def _sequences(subset: str) -> Iterator[tuple[str, range]]:

@@ -12,10 +12,12 @@ from stereodistill import __version__
 from stereodistill.data import open_dataset
 from stereodistill.data.labelled import LabelledDataset
 from stereodistill.data.tolerant import Tolerant
+from stereodistill.data.windows import load_window
 from stereodistill.engine.batches import Samples
 from stereodistill.engine.recipe import PairsSource, SynthSource
 from stereodistill.engine.scene_cache import Packed, SceneCache, pack, unpack
 from stereodistill.errors import UserError
+from stereodistill.io.images import ChooseWindow
 from stereodistill.ops.geometry import resize_pair
 from stereodistill.rng import rng
 from stereodistill.synth import render
@@ -102,6 +104,10 @@ class Subset:
     def load(self, index: int) -> StereoPair:
         """Sample `index` of the subset."""
         return self.samples.load(self.indices[index])
+
+    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
+        """`load`, cropped to the window `choose((height, width))`."""
+        return load_window(self.samples, self.indices[index], choose)
 
 
 class Shrunk:

@@ -40,6 +40,7 @@ from stereodistill.engine.recipe import (
     ViewSynthesisRecipe,
     load_recipe,
 )
+from stereodistill.engine.rig_field import rig_field
 from stereodistill.engine.samples import Shrunk, open_samples, tolerant
 from stereodistill.engine.sync_norm import synchronise_norms
 from stereodistill.engine.view_synthesis import view_synthesis_objective
@@ -65,7 +66,7 @@ def train(
 
     `recipe` is a shipped name, a YAML file or a parsed recipe.  `resume` goes on from the newest intact
     checkpoint in `out`; without it a folder that already holds a run is refused.  `header` adds fields
-    (rig, metrics, ...) to the weights' header.
+    (rig, metrics, ...) to the weights' header; the rig is by default that of the pairs.
     """
     recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     out = Path(out)
@@ -79,12 +80,13 @@ def train(
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
     samples = tolerant(samples, recipe.data, out)
     require_ground_truth(recipe, samples)
+    header = rig_field(recipe, samples) | (header or {})
     loop = _loop(recipe, model, samples, accelerator, out, validate, on_step)
     loop.run(resume)
     finished = results(recipe, loop.finished())
     if accelerator.is_main_process:
         for folder, network in finished.items():
-            save_weights(out / folder, network, header_of(recipe, network, header or {}))
+            save_weights(out / folder, network, header_of(recipe, network, header))
     accelerator.wait_for_everyone()
     return out / "weights"
 

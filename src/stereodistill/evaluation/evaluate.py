@@ -85,7 +85,7 @@ def evaluate(
         scored: Source = open_predictions(predictions, _names(dataset), unit=unit, scale=scale, limited=limited)
     else:
         scored = source if source is not None else load_source(weights, device)
-    scored = flipping(scored) if chosen.flip else scored
+    scored = flipping(scored, chosen.flip) if chosen.flip else scored
     tolerant = Tolerant(dataset, on_error)
     with show_progress("evaluating", progress) as report:
         per_image = _score_all(tolerant, chosen, scored, rig, report)

@@ -17,7 +17,7 @@ FORMS = {
     "holes": "holes=fill|near",
     "maxdisp": "maxdisp=PIXELS|none",
     "region": "region=all|fg|bg",
-    "flip": "flip",
+    "flip": "flip[=edges]",
     "grey": "grey",
     "limit": "limit=N",
 }
@@ -28,6 +28,7 @@ _CHOICES = {
     "scaling": ("median", "none"),
     "holes": ("fill", "near"),
     "region": ("all", "fg", "bg"),
+    "flip": ("edges",),
 }
 
 
@@ -60,7 +61,7 @@ def find_protocol(
 
 def _with_option(protocol: Protocol, option: str) -> Protocol:
     key, equals, value = option.partition("=")
-    if key not in FIELDS or bool(equals) == (key in FLAGS):
+    if key not in FIELDS or (key not in FLAGS and not equals) or (equals and key in FLAGS and key not in _CHOICES):
         raise UserError(
             f"protocol option {option!r} is unknown: {', '.join(FORMS[known] for known in protocol.options)} exist"
         )
@@ -68,12 +69,10 @@ def _with_option(protocol: Protocol, option: str) -> Protocol:
         other = "depth" if protocol.kind == "stereo" else "stereo"
         scored = "disparity" if protocol.kind == "stereo" else "depth"
         raise UserError(f"protocol {protocol.name!r} scores {scored} and has no {key}: leave it out or take {other!r}")
-    return replace(protocol, **{FIELDS[key]: _parsed(key, value, protocol)})
+    return replace(protocol, **{FIELDS[key]: _parsed(key, value, protocol) if equals else True})
 
 
 def _parsed(key: str, value: str, protocol: Protocol) -> Any:
-    if key in FLAGS:
-        return True
     if key in _CHOICES:
         if value not in _CHOICES[key]:
             raise UserError(f"{key} {value!r} is unknown: choose one of {', '.join(_CHOICES[key])}")

@@ -29,7 +29,7 @@ FIELDS = {
 }
 """Option -> field of `Protocol`."""
 FLAGS = ("flip", "grey")
-"""Options without a value."""
+"""Options that stand without a value; some have values too (`flip=edges`)."""
 
 CROPS: dict[str, tuple[float, float, float, float]] = {
     # Shares (top, bottom, left, right) of the ground truth's size; each product is cut down to a whole pixel, as in
@@ -75,8 +75,9 @@ class Protocol:
     region: Literal["all", "fg", "bg"] = "all"
     """Score every pixel with truth, only moving objects, or all but these.  (Which pixels have truth, occluded ones
     too or not, is a matter of the data set's split.)"""
-    flip: bool = False
-    """A monocular network also sees the mirrored image, and both answers are fused."""
+    flip: bool | Literal["edges"] = False
+    """The network also sees the mirrored input, and both answers are fused: a monocular network's as Godard et al.
+    2017 do; `edges`: as Ye et al. 2021 do, a stereo network's too."""
     grey: bool = False
     """The networks see grey images."""
     limit: int | None = None
@@ -104,7 +105,7 @@ class Protocol:
 
     def _option_text(self, option: str) -> str:
         value = getattr(self, FIELDS[option])
-        if option in FLAGS:
+        if value is True:
             return option
         shown = "none" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
         return f"{option}={shown}"

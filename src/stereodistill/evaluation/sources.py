@@ -10,7 +10,7 @@ import math
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ from stereodistill.types import Rig, StereoPair
 from stereodistill.weights import TENSORS
 
 MEDIAN_PIXELS_PER_IMAGE = 10_000
+Flip = bool | Literal["edges"]
+"""Flip post-processing: none, Godard et al. 2017's, or Ye et al. 2021's."""
 
 
 class Source(Protocol):
@@ -59,15 +61,16 @@ def load_source(weights: str | Path | MonoPredictor | StereoPredictor | Teacher,
     return StereoNetwork(loaded, name) if isinstance(loaded, StereoPredictor) else Matcher(loaded, name)
 
 
-def flipping(source: Source) -> Source:
+def flipping(source: Source, flip: Flip = True) -> Source:
     """The source with flip post-processing.
 
     Raises:
-        UserError: it is no monocular network.
+        UserError: it is no monocular network, nor, for `edges`, a stereo network.
     """
-    if not isinstance(source, MonoNetwork):
-        raise UserError(f"{source.name}: flip is for monocular networks, which can be shown a mirrored image")
-    return replace(source, flip=True)
+    if isinstance(source, MonoNetwork) or (flip == "edges" and isinstance(source, StereoNetwork)):
+        return replace(source, flip=flip)
+    also = ", flip=edges also for stereo networks that estimate both views" if flip == "edges" else ""
+    raise UserError(f"{source.name}: flip is for monocular networks, which can be shown a mirrored image{also}")
 
 
 def _load(weights: str | Path, device: str) -> MonoPredictor | StereoPredictor | Teacher:
@@ -85,8 +88,9 @@ class MonoNetwork:
 
     predictor: MonoPredictor
     name: str
-    flip: bool = False
-    """Fuse with the prediction for the mirrored image (`fuse_flipped`), both at the photo's size."""
+    flip: Flip = False
+    """Fuse with the prediction for the mirrored image: `fuse_flipped`, both at the photo's size, or `edges`:
+    `predict --post-process`."""
 
     def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
         rig = pair.rig if pair.rig.is_metric else None
@@ -100,8 +104,8 @@ class MonoNetwork:
         return disparity[0].numpy(), valid[0].numpy()
 
     def _predict(self, image: torch.Tensor, rig: Rig | None) -> DepthMap:
-        depth = self.predictor.predict(image, rig=rig)
-        if not self.flip:
+        depth = self.predictor.predict(image, rig=rig, post_process=self.flip == "edges")
+        if self.flip is not True:
             return depth
         mirrored = self.predictor.predict(image.flip(-1), rig=rig)
         return replace(depth, disparity_px=fuse_flipped(depth.disparity_px, mirrored.disparity_px))
@@ -113,9 +117,13 @@ class StereoNetwork:
 
     predictor: StereoPredictor
     name: str
+    flip: Flip = False
+    """`edges`: fuse with the second opinion from the mirrored pair (the predictor's `post_process`)."""
 
     def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
-        depth = self.predictor.predict(pair.left.image, pair.right.image, confidence=False)
+        depth = self.predictor.predict(
+            pair.left.image, pair.right.image, confidence=False, post_process=self.flip == "edges"
+        )
         return depth.disparity_px, depth.valid
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from stereodistill.data import StereoDataset, check_dataset, open_dataset
 from stereodistill.data.labelled import LabelledDataset
 from stereodistill.errors import UserError
-from stereodistill.fit.finetune import finetune_teacher
+from stereodistill.fit.finetune import finetune_teacher, require_network
 from stereodistill.fit.judge import judge, typical_rig, validation
 from stereodistill.fit.one_rig import OneRig
 from stereodistill.fit.page import fit_page
-from stereodistill.fit.plan import FitPlan, make_plan, training_recipe
+from stereodistill.fit.plan import Asked, FitPlan, keep_plan, make_plan, training_recipe
 from stereodistill.fit.show import say, train_shown
 from stereodistill.io.files import write_bytes
 from stereodistill.label import label
 from stereodistill.predict import load_teacher
+from stereodistill.progress import progress as show_progress
 from stereodistill.types import Rig
 
 __all__ = ["fit"]
@@ -32,7 +34,7 @@ def fit(
     student: str = "lite_mono",
     layout: str = "auto",
     rig: Rig | None = None,
-    finetune: Literal["none", "unsup"] = "none",
+    finetune: str = "none",
     minutes: float | None = None,
     epochs: float | None = None,
     val_fraction: float = 0.1,
@@ -48,29 +50,35 @@ def fit(
     Args:
         data: pairs that `open_dataset` understands, with `layout` and `rig` as there.
         teacher, student: see `load_teacher` and `models.build`.
-        finetune: `unsup` first adapts the teacher to the pairs, without labels (Guo et al. 2018, step 2).
+        finetune: `none`; `unsup` first adapts the teacher to the pairs, without labels (Guo et al. 2018, step 2).
         minutes, epochs: `minutes` bounds the whole run, `epochs` the student's training; without either, 50
             epochs and at least 1500 steps.
         val_fraction: share of the pairs that is held out, in whole stretches of the sequence.
-        resume: go on with the run that `out` holds, from its last checkpoint.
+        resume: go on with the run that `out` holds, from its last checkpoint; all else must be as at its start.
 
     Raises:
         UserError: data that `check` finds unfit, a folder that holds another run, anything unusable.
     """
     start_s, out = time.monotonic(), Path(out)
-    if minutes is not None and epochs is not None:
-        raise UserError("give --minutes or --epochs, not both")
+    asked = Asked(
+        data=str(data), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig), finetune=finetune,
+        minutes=minutes, epochs=epochs, val_fraction=val_fraction,
+    )  # fmt: skip
+    asked.refuse_odd()
     dataset = open_dataset(data, layout=layout, rig=rig)
-    plan = make_plan(out, dataset, val_fraction, resume, data=str(data), teacher=teacher, student=student, seed=seed)
-    if not resume:
-        _refuse_unfit(dataset, progress)
-    if finetune == "unsup":
-        teacher = str(finetune_teacher(out / "teacher", teacher, dataset, plan, resume, device, progress))
+    plan, is_new = make_plan(out, dataset, asked, resume)
     matcher = load_teacher(teacher, device)
+    network = require_network(matcher) if finetune == "unsup" else None
+    if is_new:
+        # Only now, so that a mistake leaves no run behind that would have to be resumed or deleted.
+        _refuse_unfit(dataset, progress)
+        keep_plan(out, plan)
+    if network is not None:
+        matcher = finetune_teacher(out / "teacher", network, dataset, plan, resume, device, progress)
     say(f"labelling {len(dataset)} pairs with the teacher {matcher.name}", progress)
     label(dataset, matcher, out / "labels", device=device, progress=progress)
     left_s = None if minutes is None else minutes * 60 - (time.monotonic() - start_s)
-    plan, recipe = training_recipe(out, plan, epochs, left_s, device)
+    plan, recipe = training_recipe(out, plan, left_s, device)
     rig_fields = typical_rig(dataset)
     train_set, val_set = (
         OneRig(LabelledDataset(out / "labels", dataset, names=names), rig_fields["baseline_m"] if rig_fields else None)
@@ -90,10 +98,14 @@ def fit(
     return _finish(out, dataset, plan, matcher, start_s, device, progress)
 
 
+def _plain(rig: Rig | None) -> dict[str, float] | None:
+    return None if rig is None else {name: float(value) for name, value in asdict(rig).items()}
+
+
 def _refuse_unfit(dataset: StereoDataset, progress: bool) -> None:
-    say(f"checking {len(dataset)} pairs", progress)
-    report = check_dataset(dataset)
-    errors = [finding for finding in report.findings if finding.severity == "error"]
+    with show_progress("checking", progress) as report:
+        findings = check_dataset(dataset, progress=report).findings
+    errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         first = errors[0]
         raise UserError(f"{first.message} ({first.where}): {first.remedy}; see `stereodistill check`")
@@ -107,11 +119,11 @@ def _finish(
     val_labels, train_labels = (
         LabelledDataset(out / "labels", dataset, names=names) for names in (plan.val_names, plan.train_names)
     )
-    results = judge(dataset, val_labels, train_labels, out / "weights", matcher, device)
+    results = judge(dataset, val_labels, train_labels, out / "weights", matcher, device, progress)
     onnx = _try_export(out)
     summary = {
         "teacher": matcher.name,
-        "student": plan.student,
+        "student": plan.asked.student,
         "num_train": len(plan.train_names),
         "num_val": len(plan.val_names),
         "input_size": list(plan.size),

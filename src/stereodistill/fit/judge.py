@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +25,27 @@ LABELS, TRUTH = "teacher's labels", "ground truth"
 
 
 def judge(
-    dataset: StereoDataset, val: LabelledDataset, train: LabelledDataset, weights: Path, teacher: Any, device: str
+    dataset: StereoDataset,
+    val: LabelledDataset,
+    train: LabelledDataset,
+    weights: Path,
+    teacher: Any,
+    device: str,
+    progress: bool = False,
 ) -> Results:
     """Score the student and a constant on the held-out labels, and with the teacher on held-out ground truth."""
     if not len(val):
         return {}
-    metric = typical_rig(dataset) is not None
-    protocol = "depth" if metric else "stereo"
     constant = constant_baseline(train)
+    score = partial(evaluate, protocol="depth" if typical_rig(dataset) else "stereo", device=device, progress=progress)
     rows: Results = {"student": {}, constant.name: {}}
-    rows["student"][LABELS] = evaluate(data=val, protocol=protocol, weights=weights, device=device)
-    rows[constant.name][LABELS] = evaluate(data=val, protocol=protocol, source=constant)
-    truth = Named(dataset, val.names)
-    if truth.has_truth():
-        rows["student"][TRUTH] = evaluate(data=truth, protocol=protocol, weights=weights, device=device)
-        rows[constant.name][TRUTH] = evaluate(data=truth, protocol=protocol, source=constant)
-        rows["teacher"] = {TRUTH: evaluate(data=truth, protocol=protocol, weights=teacher, device=device)}
+    truth = Named(dataset, val.names).with_truth()
+    for name, data in ((LABELS, val), (TRUTH, truth)):
+        if len(data):
+            rows["student"][name] = score(data=data, weights=weights)
+            rows[constant.name][name] = score(data=data, source=constant)
+    if len(truth):
+        rows["teacher"] = {TRUTH: score(data=truth, weights=teacher)}
     return rows
 
 
@@ -91,6 +97,7 @@ class Named:
         """Pair `index` of the subset."""
         return self.dataset.load(self.indices[index])
 
-    def has_truth(self) -> bool:
-        """True when any of the pairs has ground truth of its left view."""
-        return any(bool(self.load(index).left.valid.any()) for index in range(len(self)))
+    def with_truth(self) -> Named:
+        """Those of the pairs that have ground truth of their left view."""
+        known = [name for index, name in enumerate(self.names) if bool(self.load(index).left.valid.any())]
+        return Named(self.dataset, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from stereodistill.data import StereoDataset
 from stereodistill.data.labelled import LabelledDataset
 from stereodistill.evaluation.estimate import at_size
 from stereodistill.evaluation.sources import load_source
-from stereodistill.fit.judge import Named
+from stereodistill.fit.judge import LABELS, TRUTH, Named, Results
 from stereodistill.report import Chart, GalleryRow, Table, gallery_row, read_log, write_report
 
 NUM_PICTURES = 6
@@ -19,40 +20,50 @@ NUM_PICTURES = 6
 
 def fit_page(out: Path, dataset: StereoDataset, val: LabelledDataset, summary: dict[str, Any], device: str) -> Path:
     """Write `out/report.html`."""
-    tables = []
-    if summary["held_out"]:
-        tables = [Table.from_results("Held-out pairs", summary["held_out"], references=["teacher"])]
     height, width = summary["input_size"]
     facts = [
         ("pairs", str(len(dataset))),
         ("held out", str(summary["num_val"])),
         ("teacher", summary["teacher"]),
-        ("student", f"{summary['student']}, {width} x {height}"),
+        ("student", summary["student"]),
+        ("its input", f"{width} x {height}"),
         ("training", f"{summary['steps']} steps"),
         ("time", f"{summary['minutes']:.1f} min"),
     ]
-    intro = (
-        "A monocular depth network, learned from a stereo teacher's labels of these pairs. The numbers and pictures "
-        "are of stretches of the sequence that were held out of its training."
+    shown = (
+        "The numbers and pictures are of stretches of the sequence that were held out of its training."
+        if len(val)
+        else "Nothing was held out of its training, so there are no numbers and pictures to judge it by."
     )
     return write_report(
         out / "report.html",
         title="From stereo pairs to monocular depth",
-        intro=intro,
+        intro=f"A monocular depth network, learned from a stereo teacher's labels of these pairs. {shown}",
         facts=facts,
-        tables=tables,
+        tables=score_tables(summary["held_out"]),
         curves=learning_curves(out / "log.jsonl"),
         gallery=pictures(Named(dataset, val.names), val, out / "weights", device),
     )
+
+
+def score_tables(held_out: Results) -> list[Table]:
+    """A table against ground truth, where there is some, and one against the teacher's labels."""
+    tables = []
+    for truth in (TRUTH, LABELS):
+        rows = {row: {truth: results[truth]} for row, results in held_out.items() if truth in results}
+        if rows:
+            tables.append(Table.from_results(f"Held-out pairs: {truth}", rows, references=["teacher"]))
+    return tables
 
 
 def learning_curves(log: Path) -> list[Chart]:
     """The training loss and the validation score of a `log.jsonl`."""
     curves = read_log(log)
     charts = [Chart("Training loss", (curves["loss"],), y_label="loss")]
-    scores = [curve for name, curve in curves.items() if name.startswith("validation.")]
-    if scores:
-        charts.append(Chart("Held-out pairs, relative difference to the teacher", tuple(scores), y_label="difference"))
+    score = curves.get("validation.difference_to_teacher")
+    if score is not None:
+        score = replace(score, name="difference")
+        charts.append(Chart("Held-out pairs, relative difference to the teacher", (score,), y_label="difference"))
     return charts
 
 

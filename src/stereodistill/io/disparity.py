@@ -15,8 +15,15 @@ from tokenize import TokenError
 import numpy as np
 
 from stereodistill.errors import UserError
-from stereodistill.io.files import read_bytes, shown, write_bytes
-from stereodistill.io.images import MAX_PIXELS, Window, read_samples, read_samples_window, write_image
+from stereodistill.io.files import read_bytes, read_part, shown, write_bytes
+from stereodistill.io.images import (
+    MAX_PIXELS,
+    ChooseWindow,
+    Window,
+    read_samples,
+    read_samples_window,
+    write_image,
+)
 
 DISPARITY_SUFFIXES = (".png", ".pfm", ".npy")
 
@@ -38,9 +45,7 @@ def read_disparity(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     if suffix == ".png":
         values = _pixels(path, read_samples(path))
     elif suffix == ".pfm":
-        values = read_pfm(path)
-        if values.ndim != 2:
-            raise UserError(f"{shown(path)}: a disparity PFM has one channel ('Pf'), found three ('PF')")
+        values = read_disparity_pfm(path)
     elif suffix == ".npy":
         values = _read_npy(path)
     else:
@@ -49,26 +54,28 @@ def read_disparity(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return _split_unknown(values, path, values.shape[1])
 
 
-def read_disparity_window(path: str | Path, window: Window, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """(disparity, valid) of a window of a map that must be of `size` (height, width), that of its photo.
+def read_disparity_window(path: str | Path, choose: ChooseWindow) -> tuple[np.ndarray, np.ndarray]:
+    """(disparity, valid) of the window `choose((height, width))` of a map.
 
-    The numbers are those of `read_disparity`; of a PNG nothing below the window is decoded.  Errors as there, and
-    for a map of another size.
+    The numbers are those of `read_disparity`; of a PNG nothing below the window is decoded, of a PFM only the
+    window's rows are read.  Errors as there; numbers outside the window are not looked at.
     """
+    suffix = Path(path).suffix.lower()
+    widths: list[int] = []
 
-    def checked(found: tuple[int, ...]) -> Window:
-        if found != size:
-            raise UserError(
-                f"{path}: ground truth must have the size of its image {size[1]}x{size[0]}, found {found[1]}x{found[0]}"
-            )
-        return window
+    def noted(size: tuple[int, int]) -> Window:
+        widths.append(size[1])
+        return choose(size)
 
-    if Path(path).suffix.lower() != ".png":
-        maps = read_disparity(path)
-        disparity, valid = (checked(array.shape).cut(array) for array in maps)
-        return disparity, valid
-    samples, _, _ = read_samples_window(path, checked)
-    return _split_unknown(_pixels(path, samples), path, size[1])
+    if suffix == ".png":
+        values = _pixels(path, read_samples_window(path, noted)[0])
+    elif suffix == ".pfm":
+        values = read_disparity_pfm(path, noted)
+    else:
+        disparity, valid = read_disparity(path)
+        window = choose((disparity.shape[0], disparity.shape[1]))
+        return window.cut(disparity), window.cut(valid)
+    return _split_unknown(values, path, widths[0])
 
 
 def _pixels(path: str | Path, samples: np.ndarray) -> np.ndarray:
@@ -120,15 +127,25 @@ def write_disparity(path: str | Path, disparity: np.ndarray, valid: np.ndarray |
         raise UserError(f"cannot write {shown(path)}: a disparity file ends in one of {known_suffixes}")
 
 
-def read_pfm(path: str | Path) -> np.ndarray:
+def read_disparity_pfm(path: str | Path, choose: ChooseWindow | None = None) -> np.ndarray:
+    """`read_pfm` of a file with one channel: float32 (height, width)."""
+    values = read_pfm(path, choose)
+    if values.ndim != 2:
+        raise UserError(f"{shown(path)}: a disparity PFM has one channel ('Pf'), found three ('PF')")
+    return values
+
+
+def read_pfm(path: str | Path, choose: ChooseWindow | None = None) -> np.ndarray:
     """The numbers of a PFM file, top row first: float32 (height, width) for 'Pf', (height, width, 3) for 'PF'.
+
+    With `choose`, only the window `choose((height, width))`, and only its rows are read.
 
     The sign of the scale field tells the byte order.  Its magnitude is not applied: in stereo data it does not
     scale the values (Middlebury 2014 writes 1/255 there and means pixels).  Raises `UserError` for a damaged
     header or when the file does not hold exactly the values that the header promises.
     """
-    data = read_bytes(path)
-    header = _PFM_HEADER.match(data[:256])
+    start, num_bytes = read_part(path, 0, 256)
+    header = _PFM_HEADER.match(start)
     if header is None:
         raise UserError(f"cannot read {shown(path)} as PFM: expected the header 'Pf', 'WIDTH HEIGHT', 'SCALE'")
     width, height, channels = int(header[2]), int(header[3]), 3 if header[1] == b"PF" else 1
@@ -139,14 +156,17 @@ def read_pfm(path: str | Path) -> np.ndarray:
     if not np.isfinite(scale) or scale == 0:
         raise UserError(f"cannot read {shown(path)} as PFM: the scale {header[4].decode('latin1')!a} is no number")
     _check_size(path, height, width)
-    expected, found = width * height * channels * 4, len(data) - header.end()
-    if expected != found:
-        state = "truncated" if found < expected else "damaged"
-        what = f"{width} x {height} pixels need {expected} bytes, found {found}"
+    row_bytes, found = width * channels * 4, num_bytes - header.end()
+    if row_bytes * height != found:
+        state = "truncated" if found < row_bytes * height else "damaged"
+        what = f"{width} x {height} pixels need {row_bytes * height} bytes, found {found}"
         raise UserError(f"cannot read {shown(path)} as PFM: the file is {state} ({what}); copy or download it again")
-    values = np.frombuffer(data, "<f4" if scale < 0 else ">f4", offset=header.end())
-    shape = (height, width) if channels == 1 else (height, width, 3)
-    return np.ascontiguousarray(values.reshape(shape)[::-1], dtype=np.float32)
+    window = Window(0, 0, height, width) if choose is None else choose((height, width))
+    below = height - window.top - window.height  # the last row comes first
+    data, _ = read_part(path, header.end() + below * row_bytes, window.height * row_bytes)
+    shape = (window.height, width) if channels == 1 else (window.height, width, 3)
+    rows = np.frombuffer(data, "<f4" if scale < 0 else ">f4").reshape(shape)[::-1]
+    return np.ascontiguousarray(rows[:, window.left : window.left + window.width], dtype=np.float32)
 
 
 def write_pfm(path: str | Path, values: np.ndarray) -> None:

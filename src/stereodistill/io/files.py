@@ -60,21 +60,38 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 def read_bytes(path: str | Path, *, limit: int = MAX_FILE_BYTES) -> bytes:
     """The content of a file; `UserError` when it is absent, a folder, unreadable, empty or over `limit` bytes."""
-    data = _read_start(path, limit + 1)
+    data, _ = _read(path, limit + 1)
     if len(data) > limit:
-        raise UserError(f"{shown(path)} is larger than {limit / 2**20:.0f} MB: not a file of the expected kind")
+        raise _too_large(path, limit)
     return data
+
+
+def read_part(path: str | Path, start: int, num_bytes: int) -> tuple[bytes, int]:
+    """(at most `num_bytes` from byte `start` on, the size of the whole file); errors as `read_bytes`."""
+    data, size = _read(path, num_bytes, start)
+    if size > MAX_FILE_BYTES:
+        raise _too_large(path, MAX_FILE_BYTES)
+    return data, size
 
 
 def check_readable(path: str | Path) -> None:
     """`UserError` when a file is absent, a folder, unreadable or empty; for files that another library opens."""
-    _read_start(path, 1)
+    _read(path, 1)
 
 
-def _read_start(path: str | Path, num_bytes: int) -> bytes:
+def _too_large(path: str | Path, limit: int) -> UserError:
+    return UserError(f"{shown(path)} is larger than {limit / 2**20:.0f} MB: not a file of the expected kind")
+
+
+def _read(path: str | Path, num_bytes: int, start: int = 0) -> tuple[bytes, int]:
+    """(bytes from `start` on, size of the file)."""
     try:
         with open(path, "rb") as file:
-            data = file.read(num_bytes)
+            # Asked for a gigabyte, Python takes a gigabyte of memory first; a device has no size to ask for.
+            size = os.fstat(file.fileno()).st_size
+            if start:
+                file.seek(start)
+            data = file.read(min(size, num_bytes) if size else num_bytes)
     except FileNotFoundError:
         raise UserError(f"no file {shown(path)}: check the path") from None
     except IsADirectoryError:
@@ -82,9 +99,9 @@ def _read_start(path: str | Path, num_bytes: int) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"cannot read {shown(path)}: {reason}") from None
-    if not data:
+    if not data and not start:
         raise UserError(f"{shown(path)} is empty (0 bytes): copy or download it again")
-    return data
+    return data, size
 
 
 def read_text(path: str | Path, *, limit: int = 1 << 20) -> str:

@@ -11,6 +11,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from stereodistill.io.png import load_isal
+
 
 class BadImage(Exception):
     """The bytes are not a whole image; the message says why, without the file's name."""
@@ -28,6 +30,7 @@ class Header:
 
 
 TRUNCATED = "the file is truncated; copy or download it again"
+_crc32 = (load_isal() or zlib).crc32
 _PNG_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _JPEG_NEXT_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 _PNM_TOKEN = re.compile(rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])*(\d{1,9})(?=[ \t\r\n\v\f#]|$)")
@@ -55,12 +58,12 @@ def read_header(data: bytes) -> Header:
 
 def _png(data: bytes) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
-    at = 8
+    view, at = memoryview(data), 8
     while True:
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 8 + length
         (crc,) = struct.unpack_from(">I", data, end)
-        if kind in _PNG_CRITICAL and zlib.crc32(memoryview(data)[at + 4 : end]) != crc:
+        if kind in _PNG_CRITICAL and _crc32(view[at + 4 : end]) != crc:
             raise BadImage(f"the PNG is damaged (checksum of {kind.decode()} does not fit)")
         if kind == b"IEND":
             return Header(kind="png", height=height, width=width)

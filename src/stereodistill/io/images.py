@@ -67,9 +67,11 @@ class Window:
         return array[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-def read_image_window(
-    path: str | Path, choose: Callable[[tuple[int, int]], Window]
-) -> tuple[np.ndarray, tuple[int, int]]:
+ChooseWindow = Callable[[tuple[int, int]], Window]
+"""(height, width) of the whole -> the part that is wanted."""
+
+
+def read_image_window(path: str | Path, choose: ChooseWindow) -> tuple[np.ndarray, tuple[int, int]]:
     """(float32 (3, height, width) of the window `choose(size)`, size of the whole picture); errors as `read_image`.
 
     The numbers are those of `read_image`.  Nothing outside the window is converted, and of a PNG nothing below it
@@ -82,19 +84,21 @@ def read_image_window(
     return planes, size
 
 
-def read_samples_window(
-    path: str | Path, choose: Callable[[tuple[int, int]], Window]
-) -> tuple[np.ndarray, int, tuple[int, int]]:
+def read_samples_window(path: str | Path, choose: ChooseWindow) -> tuple[np.ndarray, int, tuple[int, int]]:
     """(window of the stored numbers, the number that means white, size of the whole picture)."""
     data = read_bytes(path)
     header = _checked_header(path, data)
     if header.kind == "png":
         size = (header.height, header.width)
         window = choose(size)
-        samples = decode_png(data, rows=(window.top, window.top + window.height))
+        rows = (window.top, window.top + window.height)
+        samples = decode_png(
+            data,
+            rows=None if window.height == header.height else rows,
+            columns=(window.left, window.left + window.width),
+        )
         if samples is not None:
-            columns = samples[:, window.left : window.left + window.width]
-            return columns, 255 if samples.dtype == np.uint8 else 65535, size
+            return samples, 255 if samples.dtype == np.uint8 else 65535, size
     samples, largest = _decode(path, data, header, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     size = (samples.shape[0], samples.shape[1])
     return choose(size).cut(samples), largest, size

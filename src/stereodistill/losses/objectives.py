@@ -1,9 +1,8 @@
-"""What each training stage minimises, written to read like the papers' equations."""
+"""What training on known disparity minimises, written to read like the paper's equations."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +10,9 @@ from pydantic import Field
 from torch import Tensor
 
 from stereodistill.config import Config
-from stereodistill.losses.terms import masked_l1, matching_cross_entropy, relative_l1, visibility_bce
+from stereodistill.losses.terms import masked_l1, matching_cross_entropy, visibility_bce
 from stereodistill.ops.resize import disparity_pyramid, mask_pyramid
-from stereodistill.ops.warp import visible_in_right, warp_to_left
+from stereodistill.ops.warp import visible_in_right
 from stereodistill.types import Loss, Prediction, StereoPair, View
 
 
@@ -43,21 +42,6 @@ class SupervisedLoss(Config):
     cell_px: int = Field(default=4, gt=0)
 
 
-class DistillLoss(Config):
-    """Training a monocular network on a teacher's disparity (Guo et al. 2018, eq. 8)."""
-
-    form: Literal["l1", "relative"] = "l1"
-    """`l1`: in fractions of the width, the paper's loss up to a constant; `relative`: near and far count alike."""
-    confidence: Literal["none", "left_right"] = "none"
-    """`left_right`: weight each pixel by how well the teacher's two views agree."""
-    tolerance_px: float = Field(default=1.0, gt=0)
-    """Disagreement at which a pixel's weight has fallen to 1/e."""
-    floor: float = Field(default=0.0, ge=0, le=1)
-    """Least weight of a known pixel: what one camera alone sees (the left border) is then not left to chance."""
-    unit_px: float | None = Field(default=None, gt=0)
-    """`l1` in this unit: 1 is the paper's formula, 20 what its released code does; None = a hundredth of the width."""
-
-
 def supervised_stereo(prediction: Prediction, pair: StereoPair, config: SupervisedLoss) -> Loss:
     """`sum_m 2^-m (L_disp + L_occ)` (eq. 2, 3), plus cross-entropies on matching scores where asked for."""
     view = _within(pair.left, config.max_disparity_px)
@@ -82,28 +66,6 @@ def supervised_stereo(prediction: Prediction, pair: StereoPair, config: Supervis
         terms["matching"] = config.matching_weight * _matching(final, view.disparity, weight, config)
         terms["raw_matching"] = config.raw_matching_weight * _matching(raw, view.disparity, seen, config)
     return Loss(terms=terms)
-
-
-def supervised_mono(prediction: Prediction, pair: StereoPair, config: DistillLoss) -> Loss:
-    """The same loss as `distill`, named for what the target is: known disparity (Guo et al. 2018, Direct Sup.)."""
-    return distill(prediction, pair, config)
-
-
-def distill(prediction: Prediction, pair: StereoPair, config: DistillLoss) -> Loss:
-    """`sum_m 2^-m mean |D_mono - D_teacher|` where the teacher knows (eq. 8), optionally weighted by confidence.
-
-    `pair` carries the teacher's disparity of both views, already at the student's size.
-    """
-    weight = pair.left.valid.float()
-    if config.confidence == "left_right":
-        weight = weight * left_right_confidence(pair, config.tolerance_px).clamp(min=config.floor)
-    num_scales = len(prediction.disparities)
-    targets = disparity_pyramid(pair.left.disparity * pair.left.valid, num_scales)
-    weights = [(t > 0).float() * w for t, w in zip(targets, mask_pyramid(weight, num_scales), strict=True)]
-    function = relative_l1 if config.form == "relative" else masked_l1
-    unit = 1.0 if config.form == "relative" else config.unit_px or pair.size[1] / 100
-    losses = [2.0**-s * function(d, targets[s], weights[s]) / unit for s, d in enumerate(prediction.disparities)]
-    return Loss(terms={"distill": torch.stack(losses).sum()})
 
 
 def _disparity(prediction: Prediction, view: View, weight: Tensor, config: SupervisedLoss) -> Tensor:
@@ -137,17 +99,6 @@ def true_visibility(pair: StereoPair, close_pinholes: bool = False) -> Tensor:
     if not close_pinholes:
         return visible
     return F.max_pool2d(F.pad(visible.float(), (1, 1, 1, 1), value=1.0), 3, 1) > 0
-
-
-def left_right_confidence(pair: StereoPair, tolerance_px: float) -> Tensor:
-    """`exp(-|d_left - d_right warped| / tolerance)` (B, 1, H, W); 0 where the match is out of the image or unknown.
-
-    A pair without any disparity of the right view cannot be checked: weight 1.
-    """
-    warped, inside = warp_to_left(pair.right.disparity, pair.left.disparity)
-    agreement = torch.exp(-(warped - pair.left.disparity).abs() / tolerance_px) * inside * (warped > 0)
-    checkable = pair.right.valid.flatten(1).any(dim=1).reshape(-1, 1, 1, 1)
-    return torch.where(checkable, agreement, 1.0)
 
 
 def _matching(logits: Tensor, disparity: Tensor, weight: Tensor, config: SupervisedLoss) -> Tensor:

@@ -63,9 +63,8 @@ def view_synthesis(prediction: Prediction, pair: StereoPair, config: ViewSynthes
         sums["photometric"].append(config.photometric_weight * photo.mean())
         disagreement = (d_left - d_left_again).abs() + (d_right - d_right_again).abs()
         sums["consistency"].append(config.consistency_weight * disagreement.mean())
-        roughness = sum(
-            smoothness(d, image, config.smoothness_order) for d, image in ((d_left, left), (d_right, right))
-        )
+        order = config.smoothness_order
+        roughness = smoothness(d_left, left, order) + smoothness(d_right, right, order)
         sums["smoothness"].append(config.smoothness_weight * 2.0**-m * roughness)
     return Loss(terms={name: torch.stack(values).sum() for name, values in sums.items()})
 

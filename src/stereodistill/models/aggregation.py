@@ -106,7 +106,7 @@ class SlicedConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         plain = input.device.type != "cpu" or input.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
-        if self.training or plain or torch.onnx.is_in_onnx_export():
+        if self.training or plain or torch.compiler.is_exporting():
             return super().forward(input)
         (stride, *_), depth = self.stride, input.shape[2]
         padded = F.pad(input.permute(0, 2, 3, 4, 1), (0, 0, 0, 0, 0, 0, 1, 1))

@@ -78,9 +78,12 @@ class DispNet(nn.Module):
         conv4 = self.conv4(conv3)
         conv5 = self.conv5(conv4)
         features = self._decode(self.conv6(conv5), (None, conv1[:batch], conv2[:batch], conv3, conv4, conv5))
-        disparities = [OUTPUT_PX * self.get_submodule(f"disp{s}")(f).float() for s, f in enumerate(features)]
-        logits = [self.get_submodule(f"visible{s}")(f).float() for s, f in enumerate(features)]
-        return Prediction(disparities=cropped(disparities, size), visible_logits=cropped(logits, size))
+        scales = features[:NUM_SCALES]
+        disparities = [OUTPUT_PX * self.get_submodule(f"disp{s}")(f).float() for s, f in enumerate(scales)]
+        logits = [self.get_submodule(f"visible{s}")(f).float() for s, f in enumerate(scales)]
+        return Prediction(
+            disparities=cropped(disparities, size), visible_logits=cropped(logits, size), features=tuple(features)
+        )
 
     def _correlate(self, left: Tensor, right: Tensor) -> Tensor:
         """(B, 41, h, w), channel d for displacement d; in float32, as the mean over channels is small."""
@@ -88,14 +91,14 @@ class DispNet(nn.Module):
             return correlation_1d(left.float(), right.float(), NUM_DISPLACEMENTS).squeeze(1)
 
     def _decode(self, x: Tensor, skips: tuple[Tensor | None, ...]) -> list[Tensor]:
-        """Decoder features of the four predicted scales, finest first."""
+        """Decoder features at 1, 1/2, ... 1/32, finest first."""
         features = []
         for level in reversed(range(6)):
             x = leaky(self.get_submodule(f"upconv{level}")(x))
             skip = skips[level]
             x = leaky(self.get_submodule(f"iconv{level}")(x if skip is None else torch.cat([x, skip], dim=1)))
             features.append(x)
-        return features[:1:-1]
+        return features[::-1]
 
 
 def share_of(channels: int, share: float, network: str) -> int:

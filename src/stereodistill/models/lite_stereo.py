@@ -75,6 +75,7 @@ class LiteStereo(nn.Module):
                 visible.float()[..., : (height + 1) // 2, : (width + 1) // 2],
             ),
             matching_logits=(raw_logits.float(), logits),
+            features=(context, middle),
         )
 
     def _correlate(self, left: Tensor, right: Tensor) -> Tensor:

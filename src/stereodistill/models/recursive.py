@@ -74,23 +74,22 @@ class Recursive(nn.Module):
         """See the class; gradients do not flow from one estimate into the one before it."""
         estimates = [two_views(self.mono, left, right, getattr(self.mono, "sees_both_views", False))]
         for number in range(self.options["num_recursions"]):
-            shares = [share.detach() for share in as_shares(estimates[-1], left.shape[-1])]
+            shares = [share.detach() for share in as_shares(estimates[-1], left)]
             estimates.append(self._pass(left, right, shares, number >= self.first_residual))
         return replace(estimates[-1], earlier=tuple(estimates[:-1]))
 
     def _pass(self, left: Tensor, right: Tensor, shares: list[Tensor], residual: bool) -> Prediction:
         """One recursion: `S([I_l, I_r, e, d])`."""
-        width = left.shape[-1]
         inputs = [left * 4 - 2, right * 4 - 2, shares[0].to(left.dtype)]
         if self.options["error_map"]:
-            warped, _ = warp_to_left(right, shares[0][:, :1] * (MAX_FRACTION * width))
+            warped, _ = warp_to_left(right, shares[0][:, :1] * (MAX_FRACTION * left.shape[-1]))
             inputs.insert(2, (left - warped).abs())
         offsets = [torch.logit(share) for share in shares] if residual else None
         found, features = self.decoder(left, self.encoder(torch.cat(inputs, dim=1)), offsets)
         if self.refinement is not None:
             # The last convolution is free to leave the range of a disparity.
             found[0] = self.refinement(features[0], found[0]).clamp(1e-4, 1)
-        return as_prediction(found, features, width)
+        return as_prediction(found, features, left)
 
 
 def _mono(spec: dict[str, Any]) -> nn.Module:

@@ -33,7 +33,8 @@ class RecursiveMono(nn.Module):
     def forward(self, image: Tensor) -> Prediction:
         """See the class."""
         features = self.encoder(image * 4 - 2)  # about the spread that ImageNet's normalisation gives
-        return as_prediction(*self.decoder(image, features), width=image.shape[-1])
+        shares, decoded = self.decoder(image, features)
+        return as_prediction(shares, decoded, image)
 
 
 def two_views(network: nn.Module, left: Tensor, right: Tensor, sees_both_views: bool) -> Prediction:

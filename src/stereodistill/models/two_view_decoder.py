@@ -70,9 +70,9 @@ def _head(channels: int) -> nn.Conv2d:
     return head
 
 
-def as_prediction(shares: Sequence[Tensor], features: Sequence[Tensor], width: int) -> Prediction:
-    """Shares of the largest disparity as pixels of the input width."""
-    pixels = [share * (MAX_FRACTION * width) for share in shares]
+def as_prediction(shares: Sequence[Tensor], features: Sequence[Tensor], image: Tensor) -> Prediction:
+    """Shares of the largest disparity as pixels of the width of the input `image`."""
+    pixels = [share * (MAX_FRACTION * image.shape[-1]) for share in shares]
     return Prediction(
         disparities=tuple(p[:, :1] for p in pixels),
         disparities_right=tuple(p[:, 1:] for p in pixels),
@@ -80,7 +80,7 @@ def as_prediction(shares: Sequence[Tensor], features: Sequence[Tensor], width: i
     )
 
 
-def as_shares(prediction: Prediction, width: int) -> list[Tensor]:
+def as_shares(prediction: Prediction, image: Tensor) -> list[Tensor]:
     """The inverse of `as_prediction`, kept inside (0, 1) so that it has finite logits; (B, 2, h, w), finest first."""
     pairs = zip(prediction.disparities, prediction.disparities_right, strict=True)
-    return [(torch.cat(pair, dim=1) / (MAX_FRACTION * width)).clamp(1e-3, 1 - 1e-3) for pair in pairs]
+    return [(torch.cat(pair, dim=1) / (MAX_FRACTION * image.shape[-1])).clamp(1e-3, 1 - 1e-3) for pair in pairs]

@@ -85,7 +85,7 @@ class VggMono(nn.Module):
         return Prediction(disparities=cropped(disparities, size), features=tuple(features))
 
     def _decode(self, encoded: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Outputs of the heads and decoder features, both of the four predicted scales, finest first."""
+        """Outputs of the heads at 1 to 1/8 and decoder features at 1 to 1/16, both finest first."""
         x, outputs, features = encoded[-1], [], []
         for level in reversed(range(5)):
             x = self.get_submodule(f"upconv{level}")(x)
@@ -95,7 +95,7 @@ class VggMono(nn.Module):
             x = self.get_submodule(f"iconv{level}")(torch.cat(parts, dim=1))
             if level < NUM_SCALES:
                 outputs.append(self.get_submodule(f"disp{level}")(x))
-                features.append(x)
+            features.append(x)
         return outputs[::-1], features[::-1]
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:

@@ -63,7 +63,7 @@ def _sample_row(source: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     x = torch.nan_to_num(x).clamp(0, width - 1).flatten(0, -2)
     lower = x.detach().floor().clamp(max=max(width - 2, 0))
     weight = (x - lower).to(source.dtype).reshape(-1, 1)
-    first = torch.arange(len(x), device=x.device).unsqueeze(1) * width
+    first = torch.arange(x.shape[0], device=x.device).unsqueeze(1) * width
     index = (lower.long() + first).flatten()
     pixels = source.movedim(-3, -1).reshape(-1, channels)
     left = pixels.index_select(0, index)

@@ -124,7 +124,8 @@ def _chart(chart: Chart) -> str:
 def _gallery_row(row: GalleryRow) -> str:
     figures = "".join(map(_figure, row.panels))
     return (
-        f'<div class="card"><h3>{escape(row.name)}</h3><div class="row">{figures}</div>'
+        f'<div class="card"><h3>{escape(row.name)}</h3>'
+        f'<div class="row" style="--columns: {row.columns}">{figures}</div>'
         f'<ul class="notes"><li>{_inline(row.caption)}</li></ul></div>'
     )
 

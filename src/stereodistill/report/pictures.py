@@ -14,6 +14,8 @@ from stereodistill.evaluation.metrics import D1_ERROR_PX, D1_ERROR_SHARE, stereo
 UNKNOWN_GREY = 128
 THUMBNAIL_WIDTH = 480
 JPEG_QUALITY = 82
+MAX_ALIGNED = 4
+"""More maps than this would be too small in one line of the page."""
 # Error relative to its tolerance, in powers of two, and the colour there: blue is right, red is wrong, and the
 # pale middle is the tolerance itself (colours after the diverging scheme RdYlBu of ColorBrewer).
 ERROR_LEVELS = np.array([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0])
@@ -34,11 +36,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """The pictures of one scene, side by side."""
+    """The pictures of one scene, in lines of `columns`."""
 
     name: str
     panels: tuple[Panel, ...]
     caption: str = ""
+    columns: int = 4
 
 
 def gallery_row(
@@ -48,16 +51,16 @@ def gallery_row(
     maps: dict[str, np.ndarray],
     truth_px: np.ndarray | None = None,
     truth_title: str = "truth",
-    errors_of: Sequence[str] | None = None,
     caption: str = "",
 ) -> GalleryRow:
-    """A row: input and the maps (teacher, student, ...); where truth is known, below them truth and the maps' errors.
+    """Input and the maps (teacher, student, ...); where truth is known, below them truth and each map's error.
+
+    A single map stands in one line with all that belongs to it: input, truth, map, error.
 
     Args:
         image: (H, W, 3), float in [0, 1] or uint8.
         maps: disparity (H, W) by title, in pixels of the image's width; 0 or NaN = invalid.
         truth_px: (H, W), 0 or NaN = unknown; what else takes the truth's place (a teacher) is told by `truth_title`.
-        errors_of: titles of the maps whose error is drawn (default: all).  Without truth there is none.
 
     All maps of the row share one colour range, so the same colour is the same disparity.
     """
@@ -65,18 +68,24 @@ def gallery_row(
         assert other.shape == image.shape[:2], f"maps of one row differ in shape: {image.shape[:2]} and {other.shape}"
     shared = [truth_px] if truth_px is not None else []
     low_px, high_px = shared_range([*shared, *maps.values()])
-    panels = [Panel("input", thumbnail(image), f"photo {name}")]
+    above, below = [Panel("input", thumbnail(image), f"photo {name}")], []
     for title, disparity in maps.items():
         alt = f"{title}: disparity of {name}, {low_px:.0f} to {high_px:.0f} px from dark to bright"
-        panels.append(Panel(title, colorize(disparity, low_px, high_px), alt))
+        above.append(Panel(title, colorize(disparity, low_px, high_px), alt))
     if truth_px is not None:
         what = "ground-truth" if truth_title == "truth" else truth_title
-        panels.append(Panel(truth_title, colorize(truth_px, low_px, high_px), f"{what} disparity of {name}"))
-        for title in maps if errors_of is None else errors_of:
+        truth = Panel(truth_title, colorize(truth_px, low_px, high_px), f"{what} disparity of {name}")
+        if len(maps) == 1:
+            above.insert(1, truth)
+        else:
+            below.append(truth)
+        for title in maps:
             share = _wrong_share(maps[title], truth_px)
             alt = f"error of {title} in {name}: {share:.0f} % of the pixels with {truth_title} are wrong (red)"
-            panels.append(Panel(f"error of {title}", error_map(maps[title], truth_px), alt))
-    return GalleryRow(name, tuple(panels), caption or f"disparity {low_px:.0f} to {high_px:.0f} px, dark to bright")
+            below.append(Panel(f"error of {title}", error_map(maps[title], truth_px), alt))
+    colors = f"disparity {low_px:.0f} to {high_px:.0f} px, dark to bright"
+    columns = len(above) if 1 < len(maps) <= MAX_ALIGNED else 4
+    return GalleryRow(name, (*above, *below), f"{caption}; {colors}" if caption else colors, columns)
 
 
 def shared_range(maps: Sequence[np.ndarray]) -> tuple[float, float]:

@@ -32,6 +32,8 @@ LABELS: dict[str, tuple[str, str, Better, int]] = {
     "rmse_log10": ("RMSE log10", "", "lower", 3),
     "density": ("Density", "%", "higher", 1),
 }
+USUAL = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3", "epe", "d1", "bad1", "bad2", "bad3")
+"""What tables show of a result: the numbers of depth, or of disparity, whichever were measured."""
 MARKS = "†‡§¶#"
 SHORT = "⚠"
 """Before the number of images when it is not that of the whole test set."""
@@ -129,7 +131,7 @@ class Table:
         cls,
         title: str,
         results: Mapping[str, Mapping[str, Mapping[str, Any]]],
-        metrics: Sequence[str] = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3"),
+        metrics: Sequence[str] = USUAL,
         *,
         references: Sequence[str] = (),
         note: str = "",

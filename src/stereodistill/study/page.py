@@ -119,8 +119,7 @@ def _pictures(study: Study, rows: Sequence[StudyRow], runner: Runner) -> list[Ga
     maps: list[dict[str, Any]] = [{} for _ in pairs]
     for row in rows:
         seed = study.seeds_of(row)[0]
-        weights = runner.make(row.weights, seed) if row.weights in study.stages else row.weights
-        source = load_source(str(weights), runner.device)
+        source = load_source(runner.found(row.weights, seed), runner.device)
         for found, pair in zip(maps, pairs, strict=True):
             found[row.name] = source(pair)[0]
     return [

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from stereodistill.config import Config, read_yaml
+from stereodistill.config import Config
+from stereodistill.engine.joint import STEREO_WEIGHTS
+from stereodistill.engine.recipe import Recipe, load_recipe
 from stereodistill.errors import UserError
 
 Size = tuple[PositiveInt, PositiveInt]
@@ -25,6 +29,8 @@ class World(Config):
     seed: int = 0
     options: dict[str, Any] = {}
     """Fields of the world's configuration."""
+    known_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the pixels whose disparity is told: sparse labels, as LiDAR's."""
 
 
 class Stage(Config):
@@ -36,11 +42,33 @@ class Stage(Config):
     data: str
     """A name under `data`."""
     start: str | None = None
-    """The stage whose weights the training starts from."""
+    """The stage whose weights the training starts from; `STAGE/stereo_weights`: the stereo network of a joint one."""
     labels: str | None = None
     """The labelling stage that a student learns from."""
     set: dict[str, Any] = {}
     """Changes of the recipe, `loop.steps: 300`."""
+
+    @property
+    def overrides(self) -> list[str]:
+        """`set` as a recipe's overrides."""
+        return [f"{key}={json.dumps(value)}" for key, value in self.set.items()]
+
+    def settings(self, changes: Sequence[str] = ()) -> Recipe:
+        """The recipe of a training stage, with what differs from machine to machine held constant."""
+        assert self.recipe
+        links = ["data.path=DATA", "loop.seed=0"]
+        links += ["model.weights=START"] if self.start else []
+        links += ["data.labels=LABELS"] if self.labels else []
+        return load_recipe(self.recipe, [*self.overrides, *links, *changes])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What a stage leaves: weights, labels, or the second weights of a stage that trains two networks."""
+
+    stage: str
+    folder: str = ""
+    """Within the stage's folder; empty for the folder itself (labels)."""
 
 
 class StudyRow(Config):
@@ -48,7 +76,7 @@ class StudyRow(Config):
 
     name: str
     weights: str
-    """A stage, or what `evaluate --weights` understands."""
+    """A stage, `STAGE/stereo_weights` of a joint one, or what `evaluate --weights` understands."""
     published: dict[str, float] = {}
     """The paper's numbers, metric -> value."""
     reference: bool = False
@@ -98,55 +126,27 @@ class Study(Config):
     def seeds_of(self, row: StudyRow) -> tuple[int, ...]:
         """The seeds with which a row is made."""
         compared = {name for claim in self.claims for name in (claim.better, claim.worse)}
-        return self.seeds if row.name in compared and row.weights in self.stages else self.seeds[:1]
+        return self.seeds if row.name in compared and self.output(row.weights) else self.seeds[:1]
+
+    def output(self, reference: str | None) -> Output | None:
+        """What `STAGE` or `STAGE/stereo_weights` refers to; None for what is no stage of this study."""
+        name, _, folder = (reference or "").partition("/")
+        stage = self.stages.get(name)
+        if stage is None or folder not in ("", STEREO_WEIGHTS):
+            return None
+        return Output(stage=name, folder=folder or ("weights" if stage.recipe else ""))
+
+    def before(self, name: str) -> list[str]:
+        """The stages that a stage needs first."""
+        stage = self.stages[name]
+        outputs = map(self.output, (stage.start, stage.labels, stage.teacher))
+        return [output.stage for output in outputs if output]
+
+    def seed_of(self, name: str, seed: int) -> int:
+        """The seed of a stage in a row of that seed: labels of a teacher from elsewhere do not depend on it."""
+        return seed if self.stages[name].recipe or self.before(name) else 0
 
 
-def load_study(name_or_path: str) -> Study:
-    """A shipped study by name, or a YAML file; every reference in it is checked."""
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        path = _folder() / f"{name_or_path}.yaml"
-    if not path.is_file():
-        raise UserError(f"no study {name_or_path!r}: give a YAML file or one of {', '.join(study_names())}")
-    study = Study.parse(read_yaml(path), str(path))
-    _check(study, path)
-    return study
-
-
-def study_names() -> list[str]:
-    """Names of the studies that ship with the package."""
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
-
-
-def _folder() -> Path:
-    return Path(str(files("stereodistill") / "studies"))
-
-
-def _check(study: Study, path: Path) -> None:
-    for name in (study.judge, study.camera):
-        if name is not None and name not in study.data:
-            raise UserError(f"{path}: no data {name!r}; named are {', '.join(study.data)}")
-    for claim in study.claims:
-        for name in (claim.better, claim.worse):
-            study.row(name)
-    for name, stage in study.stages.items():
-        where = f"{path}: stage {name!r}"
-        if (stage.recipe is None) == (stage.teacher is None):
-            raise UserError(f"{where}: give exactly one of recipe (it trains) and teacher (it labels)")
-        if stage.data not in study.data:
-            raise UserError(f"{where}: no data {stage.data!r}; named are {', '.join(study.data)}")
-        for other in (stage.start, stage.labels):
-            if other is not None and other not in study.stages:
-                raise UserError(f"{where}: no stage {other!r}; stages are {', '.join(study.stages)}")
-        if stage.labels is not None and study.stages[stage.labels].teacher is None:
-            raise UserError(f"{where}: {stage.labels!r} is no labelling stage")
-        _refuse_circle(study, name, (), where)
-
-
-def _refuse_circle(study: Study, name: str, above: tuple[str, ...], where: str) -> None:
-    if name in above:
-        raise UserError(f"{where}: goes in a circle: {' <- '.join((*above, name))}")
-    stage = study.stages[name]
-    for other in (stage.start, stage.labels, stage.teacher):
-        if other in study.stages:
-            _refuse_circle(study, other, (*above, name), where)
+def row_names(text: str) -> list[str]:
+    """The names in `A,B`; a comma within brackets belongs to the name (`StereoUnsupFt->Mono pt (C,K)`)."""
+    return [name.strip() for name in re.split(r",(?![^(]*\))", text) if name.strip()]

@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from stereodistill.data import open_dataset
-from stereodistill.data.writing import write_pair
-from stereodistill.engine.recipe import load_recipe
+from stereodistill.engine.recipe import JointRecipe, load_recipe
 from stereodistill.errors import UserError
 from stereodistill.evaluation import evaluate
 from stereodistill.fit.judge import typical_rig
 from stereodistill.fit.show import say, train_shown
 from stereodistill.io.files import write_bytes
 from stereodistill.label import label
-from stereodistill.study.plan import Stage, Study, StudyRow, World
-from stereodistill.synth import SynthDataset
+from stereodistill.study.pace import Job, Pace
+from stereodistill.study.plan import Study, StudyRow, World
+from stereodistill.study.worlds import render_world
 
 Results = dict[str, dict[int, dict[str, Any]]]
 """Row -> seed -> what `evaluate` returns."""
+DONE = "done.json"
+"""In a stage's folder once it is finished."""
 
 
 class Runner:
@@ -53,16 +55,47 @@ class Runner:
         if unknown:
             known = ", ".join(sorted(sets)) or "none: it renders its own"
             raise UserError(f"--data names {', '.join(sorted(unknown))}; the study's data sets are {known}")
+        for change in self.changes:
+            pattern = _pattern(change)
+            if pattern and not any(fnmatchcase(name, pattern) for name in study.stages):
+                raise UserError(f"--set {change}: no stage is called {pattern}; stages are {', '.join(study.stages)}")
         self._prints: dict[tuple[str, int], str] = {}
         self._sources: dict[str, str] = {}
+        self._pace = Pace([], {})
 
     def results(self, rows: Sequence[StudyRow]) -> Results:
         """Make and judge the rows, each with its seeds."""
+        jobs = self.jobs(rows)
+        self._open_data(jobs)
+        took = {job: s for job in jobs if (s := _elapsed_s(self._folder(*job))) is not None}
+        self._pace = Pace(jobs, took)
         return {row.name: {seed: self.judge(row, seed) for seed in self.study.seeds_of(row)} for row in rows}
+
+    def _open_data(self, jobs: Sequence[Job]) -> None:
+        """Find or render all that is needed: what is absent is told before hours are spent."""
+        names = [self.study.judge, *([self.study.camera] if self.study.camera else [])]
+        names += [self.study.stages[name].data for name, _ in jobs]
+        for name in sorted(set(names), key=lambda name: isinstance(self.study.data[name], World)):
+            self.source(name)
+
+    def jobs(self, rows: Sequence[StudyRow]) -> list[Job]:
+        """Every stage that the rows need, with its seed, each once, in the order in which they are made."""
+        found: dict[Job, None] = {}
+
+        def visit(name: str, seed: int) -> None:
+            for other in self.study.before(name):
+                visit(other, seed)
+            found[name, self.study.seed_of(name, seed)] = None
+
+        for row in rows:
+            if output := self.study.output(row.weights):
+                for seed in self.study.seeds_of(row):
+                    visit(output.stage, seed)
+        return list(found)
 
     def judge(self, row: StudyRow, seed: int) -> dict[str, Any]:
         """The row's numbers under the study's protocol; remembered in `results/`."""
-        weights = str(self.make(row.weights, seed)) if row.weights in self.study.stages else row.weights
+        weights = self.found(row.weights, seed)
         data = self.source(self.study.judge)
         asked = _fingerprint([weights, data, self.study.protocol, self._print_of_world(self.study.judge)])
         path = self.out / "results" / f"{asked}.json"
@@ -75,107 +108,95 @@ class Runner:
         write_bytes(path, json.dumps({**result, "row": row.name, "seed": seed}, indent=1).encode())
         return result
 
+    def found(self, reference: str, seed: int) -> str:
+        """Where a stage's weights or labels are, made if need be; what is no stage is returned as it is."""
+        output = self.study.output(reference)
+        return str(self.make(output.stage, seed) / output.folder) if output else reference
+
     def make(self, name: str, seed: int) -> Path:
-        """The folder with the stage's weights or labels; finished stages are found again, stopped ones go on."""
-        stage = self.study.stages[name]
-        folder = self.out / "stages" / f"{name}-{seed}-{self.fingerprint(name, seed)}"
-        made = folder / "weights" if stage.recipe else folder
-        if (folder / "done.json").is_file():
-            return made
-        start_s = time.monotonic()
+        """The stage's folder; finished stages are found again, stopped ones go on."""
+        stage, seed = self.study.stages[name], self.study.seed_of(name, seed)
+        folder = self._folder(name, seed)
+        if _elapsed_s(folder) is not None:
+            return folder
+        # What comes before is made first, so that the time is this stage's own.
+        data = self.source(stage.data)
+        start, labels, teacher = (o and self.found(o, seed) for o in (stage.start, stage.labels, stage.teacher))
+        start_s, doing = time.monotonic(), self._pace.describe((name, seed))
         if stage.recipe:
-            self._train(name, stage, seed, folder)
+            links = {"data.path": data, "model.weights": start, "data.labels": labels}
+            self._train(name, seed, folder, links, doing)
         else:
-            say(f"{name} (seed {seed}): labelling {stage.data}", self.progress)
-            label(self.source(stage.data), self._maker(stage.teacher, seed), folder,
-                  device=self.device, progress=self.progress)  # fmt: skip
-        text = json.dumps({"stage": name, "seed": seed, "elapsed_s": round(time.monotonic() - start_s, 1)})
-        write_bytes(folder / "done.json", text.encode())
-        return made
+            assert teacher
+            say(f"{doing}: labelling {stage.data}", self.progress)
+            label(data, teacher, folder, device=self.device, progress=self.progress)
+        elapsed_s = round(time.monotonic() - start_s, 1)
+        write_bytes(folder / DONE, json.dumps({"stage": name, "seed": seed, "elapsed_s": elapsed_s}).encode())
+        self._pace.finished((name, seed), elapsed_s)
+        return folder
+
+    def _folder(self, name: str, seed: int) -> Path:
+        return self.out / "stages" / f"{name}-{seed}-{self.fingerprint(name, seed)}"
 
     def fingerprint(self, name: str, seed: int) -> str:
         """Of everything that the stage depends on: its settings, its data, the stages before it."""
+        seed = self.study.seed_of(name, seed)
         if (name, seed) not in self._prints:
             stage = self.study.stages[name]
-            before = [
-                self.fingerprint(other, seed) if other in self.study.stages else other
-                for other in (stage.start, stage.labels, stage.teacher)
-            ]
+            before = [self._print_of(other, seed) for other in (stage.start, stage.labels, stage.teacher)]
             plan = [stage.model_dump(mode="json"), self._print_of_world(stage.data), before, seed]
             if stage.recipe:
-                recipe = load_recipe(
-                    stage.recipe, [*_overrides(stage), *self._stand_ins(stage), *self._changes_of(name)]
-                )
-                plan.append(recipe.hash)
+                plan.append(stage.settings(self._changes_of(name)).hash)
             self._prints[name, seed] = _fingerprint(plan)
         return self._prints[name, seed]
+
+    def _print_of(self, reference: str | None, seed: int) -> str | None:
+        output = self.study.output(reference)
+        return f"{self.fingerprint(output.stage, seed)}/{output.folder}" if output else reference
 
     def source(self, name: str) -> str:
         """What `open_dataset` understands, for a name under the study's `data`; a world is rendered first."""
         if name not in self._sources:
             spec = self.study.data[name]
             if isinstance(spec, World):
-                self._sources[name] = str(self._rendered(name, spec))
+                folder = self.out / "data" / f"{name}-{_fingerprint(spec.model_dump(mode='json'))}"
+                self._sources[name] = str(render_world(spec, folder, self.progress))
             else:
                 root = self.roots.get(name, self.roots.get(spec.partition(":")[0]))
                 self._sources[name] = f"{spec}={root}" if root else spec
-                open_dataset(self._sources[name])  # what is absent is told before hours are spent
+                open_dataset(self._sources[name])
         return self._sources[name]
 
-    def _train(self, name: str, stage: Stage, seed: int, folder: Path) -> None:
+    def _train(self, name: str, seed: int, folder: Path, links: Mapping[str, str | None], doing: str) -> None:
+        stage = self.study.stages[name]
         assert stage.recipe
-        links = [f"data.path={json.dumps(self.source(stage.data))}"]
-        if stage.start:
-            links.append(f"model.weights={json.dumps(str(self.make(stage.start, seed)))}")
-        if stage.labels:
-            links.append(f"data.labels={json.dumps(str(self.make(stage.labels, seed)))}")
-        changes = [*_overrides(stage), *links, f"loop.seed={seed}", *self._changes_of(name)]
-        recipe = load_recipe(stage.recipe, changes)
+        set_links = [f"{key}={json.dumps(value)}" for key, value in links.items() if value]
+        recipe = load_recipe(stage.recipe, [*stage.overrides, *set_links, f"loop.seed={seed}", *self._changes_of(name)])
         header = {}
-        if self.study.camera and getattr(recipe, "trains", "") == "mono":
+        if self.study.camera and (recipe.trains == "mono" or isinstance(recipe, JointRecipe)):
             header = {"rig": typical_rig(open_dataset(self.source(self.study.camera)))}
-        train_shown(f"{name} (seed {seed})", recipe, folder, shown=self.progress, resume=True, device=self.device,
-                    header=header)  # fmt: skip
+        train_shown(doing, recipe, folder, shown=self.progress, resume=True, device=self.device, header=header)
 
     def _changes_of(self, name: str) -> list[str]:
         """The overrides that are meant for the stage: `PATTERN:key=value`, or `key=value` for all."""
-        split = [(change.partition("=")[0].rpartition(":")[0], change) for change in self.changes]
+        split = [(_pattern(change), change) for change in self.changes]
         return [c.removeprefix(f"{pattern}:") for pattern, c in split if fnmatchcase(name, pattern or "*")]
-
-    def _stand_ins(self, stage: Stage) -> list[str]:
-        """Links that change from machine to machine, held constant for the fingerprint."""
-        links = ["data.path=DATA", "loop.seed=0"]
-        links += ["model.weights=START"] if stage.start else []
-        return links + (["data.labels=LABELS"] if stage.labels else [])
-
-    def _maker(self, teacher: str | None, seed: int) -> str:
-        assert teacher
-        return str(self.make(teacher, seed)) if teacher in self.study.stages else teacher
 
     def _print_of_world(self, name: str) -> Any:
         spec = self.study.data[name]
         return spec.model_dump(mode="json") if isinstance(spec, World) else spec
 
-    def _rendered(self, name: str, world: World) -> Path:
-        """The world's pairs in the folder layout; what is there already is kept."""
-        folder = self.out / "data" / f"{name}-{_fingerprint(world.model_dump(mode='json'))}"
-        scenes = SynthDataset(world.kind, world.first + world.num, world.size, world.seed, config=world.options or None)
-        # The left image is written last, so it stands for a finished pair.
-        missing = [
-            index
-            for index in range(world.first, world.first + world.num)
-            if not (folder / "left" / f"{scenes.names[index]}.png").exists()
-        ]
-        if missing:
-            say(f"rendering {len(missing)} pairs of {world.kind} for {name}", self.progress)
-        for index in missing:
-            write_pair(folder, scenes.load(index))
-        return folder
 
-
-def _overrides(stage: Stage) -> list[str]:
-    return [f"{key}={json.dumps(value)}" for key, value in stage.set.items()]
+def _pattern(change: str) -> str:
+    """Of `PATTERN:key=value`; empty when there is none."""
+    return change.partition("=")[0].rpartition(":")[0]
 
 
 def _fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _elapsed_s(folder: Path) -> float | None:
+    """How long the stage in `folder` took; None when it is not finished."""
+    done = folder / DONE
+    return json.loads(done.read_text(encoding="utf-8"))["elapsed_s"] if done.is_file() else None
