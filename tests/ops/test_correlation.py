@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from stereodistill.ops.correlation import correlation_1d, local_correlation_1d
+from stereodistill.ops.warp import warp_to_left
 
 
 def naive(left, right, num_displacements, num_groups):
@@ -53,3 +54,32 @@ def test_local_correlation_equals_a_loop(width, reach):
 def test_local_gradient():
     left, right = (torch.randn(1, 2, 2, 19, dtype=torch.float64, requires_grad=True) for _ in range(2))
     assert torch.autograd.gradcheck(lambda a, b: local_correlation_1d(a, b, 2), (left, right))
+
+
+class Matching(torch.nn.Module):
+    """What a stereo network does with two feature maps; a graph of it must hold for any size."""
+
+    def forward(self, left, right):
+        far = correlation_1d(left, right, 6, num_groups=2).flatten(1, 2)
+        warped, _ = warp_to_left(right, far.amax(1, keepdim=True))
+        return torch.cat([far, local_correlation_1d(left, warped, 2)], dim=1)
+
+
+def test_an_exported_graph_matches_at_other_sizes():
+    dynamic = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    example = (torch.rand(2, 4, 6, 20), torch.rand(2, 4, 6, 20))
+    graph = torch.export.export(Matching(), example, dynamic_shapes=(dynamic, dynamic)).module()
+    for batch, height, width in ((1, 5, 33), (3, 8, 17)):
+        left, right = torch.rand(2, batch, 4, height, width)
+        torch.testing.assert_close(graph(left, right), Matching()(left, right))
+
+
+def test_a_gradient_in_parts_is_that_of_the_whole():
+    left, right = (torch.randn(1, 2, 29, 9, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    scores = correlation_1d(left, right, 4)
+    weights = torch.randn_like(scores)
+    found = torch.autograd.grad((scores * weights).sum(), (left, right))
+    loop = naive(left, right, 4, 1)
+    expected = torch.autograd.grad((loop * weights).sum(), (left, right))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)

@@ -6,6 +6,7 @@ everywhere, no batch norm.  Module names are those of the paper's layer table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -68,9 +69,8 @@ class DispNet(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Prediction:
         """Both images (B, 3, H, W) in [0, 1]; scale s of the answer is (B, 1, ceil(H / 2^s), ceil(W / 2^s))."""
-        left, size = pad_to_multiple(left, STRIDE)
-        right, _ = pad_to_multiple(right, STRIDE)
-        batch = left.shape[0]
+        batch, _, *size = left.shape
+        left, right = pad_to_multiple(left, STRIDE), pad_to_multiple(right, STRIDE)
         conv1 = self.conv1(torch.cat([left, right]))
         conv2 = self.conv2(conv1)
         cost = leaky(self._correlate(conv2[:batch], conv2[batch:]).to(conv2.dtype))
@@ -121,7 +121,7 @@ def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE)
 
 
-def cropped(maps: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, ...]:
+def cropped(maps: list[Tensor], size: Sequence[int]) -> tuple[Tensor, ...]:
     """Maps of a padded image, cut to what belongs to an image of `size` (height, width); finest first."""
     return tuple(m[..., : -(-size[0] // 2**s), : -(-size[1] // 2**s)] for s, m in enumerate(maps))
 

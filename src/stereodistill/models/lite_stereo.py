@@ -55,9 +55,8 @@ class LiteStereo(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Prediction:
         """Both images (B, 3, H, W) in [0, 1]; returns maps cropped to H x W, disparity > 0 everywhere."""
-        left, (height, width) = pad_to_multiple(left, 32)
-        right, _ = pad_to_multiple(right, 32)
-        batch = left.shape[0]
+        batch, _, height, width = left.shape
+        left, right = pad_to_multiple(left, 32), pad_to_multiple(right, 32)
         fine, coarse, at8, at16 = self.features(torch.cat([left, right]))
         correlation = self._correlate(coarse[:batch], coarse[batch:])
         raw_logits = correlation.mean(1) * self.log_temperature.exp()

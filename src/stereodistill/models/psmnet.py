@@ -52,9 +52,8 @@ class PsmNet(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Prediction:
         """Both images (B, 3, H, W) in [0, 1]; the answer (B, 1, H, W) in pixels."""
-        left, (height, width) = pad_to_multiple(left, STRIDE)
-        right, _ = pad_to_multiple(right, STRIDE)
-        batch = left.shape[0]
+        batch, _, height, width = left.shape
+        left, right = pad_to_multiple(left, STRIDE), pad_to_multiple(right, STRIDE)
         features = self.features(torch.cat([left, right]) * 4 - 2)  # about the spread of ImageNet's normalisation
         scores = self._scores(concatenation_volume(features[:batch], features[batch:], self.num_displacements))
         wanted = scores if self.training else scores[-1:]

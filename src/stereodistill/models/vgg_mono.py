@@ -72,16 +72,16 @@ class VggMono(nn.Module):
 
     def forward(self, image: Tensor) -> Prediction:
         """See the class; disparities are float32 also under autocast."""
-        width = image.shape[-1]
+        size = image.shape[-2:]
         if self.options["colour_order"] == "bgr":
             image = image.flip(1)
-        x, size = pad_to_multiple((image - self.mean) / self.deviation, STRIDE)
+        x = pad_to_multiple((image - self.mean) / self.deviation, STRIDE)
         encoded = []
         for number in range(1, 6):
             x = self.get_submodule(f"conv{number}")(x)
             encoded.append(x)
         outputs, features = self._decode(encoded)
-        disparities = [OUTPUT_SHARE * width * output.float() for output in outputs]
+        disparities = [OUTPUT_SHARE * size[1] * output.float() for output in outputs]
         return Prediction(disparities=cropped(disparities, size), features=tuple(features))
 
     def _decode(self, encoded: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

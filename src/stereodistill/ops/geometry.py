@@ -89,11 +89,11 @@ def flip_pair_vertical(pair: StereoPair) -> StereoPair:
     return replace(pair, left=flip(pair.left), right=flip(pair.right))
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
-    """Repeat the right and bottom border of a (B, C, H, W) map until its size is a multiple; returns the old size."""
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the right and bottom border of a (B, C, H, W) map until its size is a multiple."""
     height, width = image.shape[-2:]
     bottom, right = -height % multiple, -width % multiple
-    return F.pad(image, (0, right, 0, bottom), mode="replicate"), (height, width)
+    return F.pad(image, (0, right, 0, bottom), mode="replicate")
 
 
 def _require_metric(rig: Rig) -> None:
