@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from stereodistill.errors import UserError
 from stereodistill.io.files import atomic_path, write_bytes
 from stereodistill.models.layers import for_inference
+from stereodistill.progress import progress as show_progress
 from stereodistill.weights import WeightsHeader, load_weights, weights_hash
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ PARITY_BATCHES = (1, 4)
 TRACED_SIZE = (64, 128)
 
 
-def export(weights: str | Path, out: str | Path, *, tolerance: float = TOLERANCE) -> Path:
+def export(weights: str | Path, out: str | Path, *, tolerance: float = TOLERANCE, progress: bool = False) -> Path:
     """Write `out` (`.onnx`) and its header beside it (`.json`, also in the model's metadata); returns `out`.
 
     Inputs: `image` (mono) or `left`, `right` (stereo), float32 (B, 3, H, W), RGB in [0, 1], any B, H, W.
     Output: `disparity` (B, 1, H, W) in pixels of the input's width W.  Before anything is written the graph runs
     in onnxruntime at three sizes and two batch sizes; a difference above `tolerance` raises UserError, as do
-    a missing `[export]` extra and weights that cannot be loaded.
+    a missing `[export]` extra and weights that cannot be loaded.  A stereo network takes a minute or two.
     """
     out = Path(out)
     if out.suffix.lower() != ".onnx":
@@ -46,8 +47,12 @@ def export(weights: str | Path, out: str | Path, *, tolerance: float = TOLERANCE
     _require_extra()
     model, header = load_weights(weights)
     network = FinestDisparity(for_inference(model), header.kind)
-    proto = _convert(network, header)
-    worst = parity(proto, network, header)
+    with show_progress("export", progress) as report:
+        report(0, 2, note="converting")
+        proto = _convert(network, header)
+        report(1, 2, note="comparing with PyTorch")
+        worst = parity(proto, network, header)
+        report(2, 2)
     if not worst <= tolerance:  # also refuses NaN
         raise UserError(f"{out}: not written: ONNX and PyTorch differ by {worst:.1e} (allowed {tolerance:.0e})")
     description = _description(header, weights_hash(weights), worst)

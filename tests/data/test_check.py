@@ -249,3 +249,8 @@ def test_corrupted_copies_of_real_pairs(real_data, left_file, right_file):
         assert [f.code for f in judge_geometry({"pair": measure_views(*views)})] == [code]
     turned = judge_geometry({"pair": measure_views(left, warp(right, turn_deg=0.5))})
     assert "rows_not_aligned" in {f.code for f in turned}
+
+
+def test_an_unknown_layout_is_named_as_the_mistake(tmp_path):
+    with pytest.raises(UserError, match="layout 'nonsense' is not known; choose one of auto, folder"):
+        check_dataset(tmp_path, layout="nonsense")

@@ -158,14 +158,14 @@ def test_export_says_what_it_wrote(cli, tmp_path, monkeypatch):
     # The export itself takes long and is tested in test_export.py.
     asked = []
 
-    def write(weights: str, out: Path) -> Path:
-        asked.append((weights, out))
+    def write(weights: str, out: Path, *, progress: bool) -> Path:
+        asked.append((weights, out, progress))
         return out
 
     monkeypatch.setattr(importlib.import_module("stereodistill.export"), "export", write)
     done = cli("export", "--weights", "lite_stereo", "--out", tmp_path / "m.onnx")
     assert done.code == 0
-    assert asked == [("lite_stereo", tmp_path / "m.onnx")]
+    assert asked == [("lite_stereo", tmp_path / "m.onnx", True)]
     assert str(tmp_path / "m.json") in done.out
 
 

@@ -58,7 +58,7 @@ def predict(
         raise UserError(f"{weights} is a stereo network: `stereodistill match LEFT RIGHT --out FILE` takes two views")
     with if_stopped(lambda: f"finished maps are in {out}"):
         num, kinds = predict_all(found, predictor, out, kinds, focal_px, width, post_process)
-    told(f"{num} {'image' if num == 1 else 'images'} -> {', '.join(f'{out}/{kind}' for kind in kinds)}")
+    told(f"{_images(num)} -> {', '.join(f'{out}/{kind}' for kind in kinds)}")
 
 
 def evaluate(
@@ -114,10 +114,9 @@ def evaluate(
         data=dataset, protocol=protocol, weights=weights, predictions=predictions, unit=unit, scale=scale,
         device=device, grey=grey, limit=limit, on_error=on_error, progress=True,
     )  # fmt: skip
-    if json_file:
-        write_bytes(json_file, json.dumps(result, indent=2).encode())
     told(*_scores(result, str(data)))
     if json_file:
+        write_bytes(json_file, json.dumps(result, indent=2).encode())
         told(f"Image by image: {json_file}")
 
 
@@ -128,7 +127,7 @@ def _scores(result: dict[str, Any], data: str) -> list[str]:
 
     short = shortfall(result)
     lines = [
-        f"{result['weights']} on {short or str(result['num_images']) + ' images'} of {data}, "
+        f"{result['weights']} on {short or _images(result['num_images'])} of {data}, "
         f"protocol {result['protocol']}"
     ]
     numbers = result["metrics"].items()
@@ -136,6 +135,10 @@ def _scores(result: dict[str, Any], data: str) -> list[str]:
     if short:
         lines.append(f"† {short}: these numbers do not compare with those of the whole test set")
     return lines + skip_report(Skipped(**row) for row in result["skipped"])
+
+
+def _images(num: int) -> str:
+    return f"{num} image{'' if num == 1 else 's'}"
 
 
 def export(
@@ -148,7 +151,7 @@ def export(
     from stereodistill.export import export as write_onnx
 
     settle(device, seed)
-    path = write_onnx(weights, out)
+    path = write_onnx(weights, out, progress=True)
     told(f"{path}, header {path.with_suffix('.json')}: agrees with PyTorch")
 
 

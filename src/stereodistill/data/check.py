@@ -19,7 +19,7 @@ from stereodistill.data.check_truth import TruthChecks
 from stereodistill.data.check_views import ViewGeometry, measure_views
 from stereodistill.data.findings import CheckReport, Finding
 from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset, with_rig
-from stereodistill.data.layouts import find_pairs
+from stereodistill.data.layouts import LAYOUTS, find_pairs
 from stereodistill.data.listed import ListedPairs
 from stereodistill.data.named import parse_source
 from stereodistill.types import Rig
@@ -83,7 +83,7 @@ def _open(
     if not isinstance(source, (str, Path, tuple)):
         return source, []
     path = Path() if isinstance(source, tuple) else Path(source)
-    is_other = layout == "sbs" or (path.is_file() and path.suffix.lower() != ".csv")
+    is_other = layout not in LAYOUTS or layout == "sbs" or (path.is_file() and path.suffix.lower() != ".csv")
     if isinstance(source, tuple) or is_other or parse_source(source) is not None:
         return open_dataset(source, layout=layout, rig=rig, limit=limit), []
     found = find_pairs(path, layout)
