@@ -127,8 +127,7 @@ def _scores(result: dict[str, Any], data: str) -> list[str]:
 
     short = shortfall(result)
     lines = [
-        f"{result['weights']} on {short or _images(result['num_images'])} of {data}, "
-        f"protocol {result['protocol']}"
+        f"{result['weights']} on {short or _images(result['num_images'])} of {data}, protocol {result['protocol']}"
     ]
     numbers = result["metrics"].items()
     lines += [f"  {name:<12} {'-' if value is None else format(value, '.4f')}" for name, value in numbers]
