@@ -30,8 +30,15 @@ from stereodistill.synth import SynthDataset
 
 NUM_TRAIN, NUM_TEST, SIZE = 96, 12, (192, 640)
 NUM_FLYING = 256
-STREET = {"driving_rig": 1.0, "largest_disparity": (0.3, 0.3)}
-"""The user has one rig: that of driving data, on every street."""
+STREET = {
+    "driving_rig": 1.0,
+    "focal_width": (0.58, 0.58),
+    "baseline_m": (0.54, 0.54),
+    "camera_height_m": (1.65, 1.65),
+    "largest_disparity": (0.3, 0.3),
+    "sensor": {"grey_share": 0.0},
+}
+"""The user has one rig: that of driving data, the same on every street."""
 PROTOCOL = "depth"
 TARGET = "unseen streets"
 DIRECT, DISTILLED = "mono, trained on flying shapes", "mono, distilled from the stereo teacher"

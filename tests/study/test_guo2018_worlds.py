@@ -47,6 +47,15 @@ def test_the_study_on_worlds_holds_its_own_rules():
     assert all(len(study.seeds_of(study.row(name))) == 3 for name in compared)
 
 
+def test_the_target_domain_is_one_rig(tmp_path):
+    """A mono network can know the scale only where all pairs come from the same two cameras."""
+    for name, world in (("guo2018-worlds", "target"), ("guo2018-worlds", "test"), ("ye2021-worlds", "train")):
+        few = load_study(name).data[world].model_copy(update={"num": 6, "size": (48, 160)})
+        pairs = open_dataset(render_world(few, tmp_path / name / world, False))
+        rigs = {(round(rig.baseline_m, 3), round(rig.focal_px, 1)) for rig in (pairs.load(i).rig for i in range(6))}
+        assert rigs == {(0.54, 92.8)}
+
+
 def test_sparse_labels_are_the_true_ones_at_some_pixels_of_the_same_scenes(tmp_path):
     world = World(kind="street", num=2, first=1, size=(32, 64), options=STREET)
     full, sparse = (

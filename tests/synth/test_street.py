@@ -126,6 +126,15 @@ def test_disparities_are_positive_bounded_and_varied(clean):
     assert float(visible.min()) > 0.6 and float(visible.mean()) > 0.85
 
 
+def test_what_is_too_near_for_the_width_is_unknown():
+    """Scene 283 of this seed has something 17 cm before the right camera."""
+    rig = {"driving_rig": 1.0, "baseline_m": (0.54, 0.54), "focal_width": (0.58, 0.58), "largest_disparity": (0.4, 0.4)}
+    street = StreetConfig(camera_height_m=(1.65, 1.65), **rig)
+    right = synth.render("street", seed=12, indices=[283], size=(96, 320), config=street).pair.right
+    assert right.disparity.max() > 320
+    assert torch.equal(right.valid, right.disparity <= 320) and right.valid.float().mean() > 0.5
+
+
 def test_driving_rig_looks_like_driving():
     config = StreetConfig(driving_rig=1.0, largest_disparity=(0.25, 0.26), sensor=SensorConfig.off())
     batch = synth.render("street", seed=2, indices=range(8), size=(64, 208), config=config)

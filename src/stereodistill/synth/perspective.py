@@ -59,16 +59,16 @@ def render_scenes(
     tensors = [torch.cat(part) for part in zip(*[p[:-1] for p in parts], strict=True)]
     focal, baseline = (torch.cat([p[-1][i] for p in parts]) for i in (0, 1))
     left_image, left_disparity, right_image, right_disparity, visible_left, visible_right = tensors
-    everywhere = torch.ones_like(visible_left)
     rig = Rig(
         focal_px=focal,
         baseline_m=baseline,
         width=torch.full_like(focal, float(size[1])),
         doffs_px=torch.zeros_like(focal),
     )
+    # What is displaced by more than the picture's width no other view shows, and a file with it would be refused.
     pair = StereoPair(
-        left=View(image=left_image, disparity=left_disparity, valid=everywhere),
-        right=View(image=right_image, disparity=right_disparity, valid=everywhere.clone()),
+        left=View(image=left_image, disparity=left_disparity, valid=left_disparity <= size[1]),
+        right=View(image=right_image, disparity=right_disparity, valid=right_disparity <= size[1]),
         rig=rig,
         name=tuple(names),
     )
