@@ -20,10 +20,15 @@ RECIPE = ("lite_stereo", "loop.steps=100000", "loop.batch_size=1", "loop.workers
 def test_train_saves_the_step_it_has_reached(cli, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "stereodistill", "train", *RECIPE, "--out", str(out), "--device", "cpu"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    _wait_for_lines(out / "log.jsonl", 2, process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=TIMEOUT_S)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_ctrl_c
+    )
+    try:
+        _wait_for_lines(out / "log.jsonl", 2, process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in errors
     said = re.fullmatch(r"stereodistill: stopped; step (\d+) is saved in (\S+); .*--resume.*", errors.splitlines()[-1])
@@ -31,6 +36,11 @@ def test_train_saves_the_step_it_has_reached(cli, tmp_path):
     assert Path(said[2]) == out / "checkpoints" / f"step_{int(said[1]):08d}"
     assert (Path(said[2]) / "state.safetensors").is_file()
     assert "--resume" in cli("train", *RECIPE, "--out", out).complaint
+
+
+def _hears_ctrl_c() -> None:
+    """A shell lets the commands it starts in the background ignore Ctrl-C, and so do theirs; not so this one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_label_says_how_many_pairs_are_done(cli, rendered, tmp_path, monkeypatch):
