@@ -130,6 +130,12 @@ def test_best_cells_are_marked(tmp_path):
     assert '<td class="best">1.00</td>' in html and "<td>2.00</td>" in html
 
 
+def test_each_line_of_a_note_is_a_line_of_its_own(tmp_path):
+    rows = {"a": {"x": {"protocol": "stereo", "num_images": 1, "metrics": {"d1": 1.0}}}}
+    html = sample(tmp_path / "r.html", tables=[Table.from_results("t", rows, ("d1",), note="a ± 1\nb ± 2")])
+    assert "<li>a ± 1</li><li>b ± 2</li>" in html
+
+
 def test_empty_sections_are_left_out(tmp_path):
     html = write_report(tmp_path / "r.html", title="nothing").read_text(encoding="utf-8")
     page = Page(html)

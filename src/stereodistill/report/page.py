@@ -64,7 +64,7 @@ def table_html(table: Table) -> str:
     head = "".join(f'<th scope="col"{_split(table, i)}>{escape(c.title)}</th>' for i, c in enumerate(table.columns))
     body = "".join(_table_row(table, row) for row in table.rows)
     lines = [f"Protocol – {line}" for line in table.protocol_lines]
-    lines += [*table.footnotes, *([table.note] if table.note else [])]
+    lines += [*table.footnotes, *table.note.splitlines()]
     notes = "".join(f"<li>{_inline(line)}</li>" for line in lines)
     return (
         f'<div class="card"><div class="scroll"><table><caption>{escape(table.title)}</caption>'
