@@ -67,11 +67,11 @@ def test_evidence_reaches_into_a_plain_surface():
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("size", [(6, 5, 7), (5, 8, 4)])
-def test_a_sliced_convolution_is_the_3d_convolution(stride, size):
+@pytest.mark.parametrize("channels, size", [(4, (6, 5, 7)), (4, (5, 8, 4)), (24, (6, 5, 7)), (24, (24, 36, 5))])
+def test_a_sliced_convolution_is_the_3d_convolution(stride, channels, size):
     torch.manual_seed(0)
-    sliced = SlicedConv3d(4, 6, 3, stride, 1).eval()
-    volume = torch.randn(2, 4, *size)
+    sliced = SlicedConv3d(channels, 6, 3, stride, 1).eval()
+    volume = torch.randn(2, channels, *size)
     expected = torch.nn.functional.conv3d(volume, sliced.weight, sliced.bias, stride, 1)
     with torch.no_grad():
         assert torch.allclose(sliced(volume), expected, atol=1e-5)

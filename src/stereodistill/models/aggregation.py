@@ -61,7 +61,7 @@ class VolumeAggregation(nn.Module):
         self.reduce8, self.fuse8 = nn.Conv3d(32, 24, 1), conv3d(24, 24)
         self.gate8 = nn.Conv2d(feature_channels[0], 24, 1)
         self.gate16 = nn.Conv2d(feature_channels[1], 32, 1)
-        self.head = nn.Conv3d(24, 1, 3, padding=1)
+        self.head = SlicedConv3d(24, 1, 3, padding=1)
         nn.init.normal_(self.head.weight, std=0.01)
 
     def forward(self, left8: Tensor, right8: Tensor, left16: Tensor) -> Tensor:
@@ -97,15 +97,20 @@ def finer_scores(scores: Tensor) -> Tensor:
     return torch.stack([scores, between], dim=2).flatten(1, 2)
 
 
+_SMALL = 20_480
+"""Batch x channels x depth x height up to which PyTorch leaves a convolution to its slow kernel, ten times as slow."""
+
+
 class SlicedConv3d(nn.Conv3d):
     """A 3x3x3 convolution that float32 inference on a CPU computes as 2-D ones: up to ten times as fast there.
 
-    Three neighbouring slices side by side are the channels, slices are the batch.  PyTorch's own 3-D kernels are slow
-    for most numbers of channels (but for 24), and fast in bf16.
+    Three neighbouring slices side by side are the channels, slices are the batch.  PyTorch's own 3-D kernels are fast
+    in bf16, and in float32 for 24 channels; for small volumes it does not take them (`_SMALL`).
     """
 
     def forward(self, input: Tensor) -> Tensor:
         plain = input.device.type != "cpu" or input.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+        plain = plain or (self.in_channels == 24 and input.shape[:4].numel() > _SMALL)
         if self.training or plain or torch.compiler.is_exporting():
             return super().forward(input)
         (stride, *_), depth = self.stride, input.shape[2]
@@ -120,9 +125,8 @@ class SlicedConv3d(nn.Conv3d):
 
 def conv3d(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     """3x3x3 convolution, batch norm and ReLU."""
-    kind = nn.Conv3d if in_channels == 24 else SlicedConv3d
     return nn.Sequential(
-        kind(in_channels, out_channels, 3, stride, 1, bias=False),
+        SlicedConv3d(in_channels, out_channels, 3, stride, 1, bias=False),
         nn.BatchNorm3d(out_channels),
         nn.ReLU(inplace=True),
     )
