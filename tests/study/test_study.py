@@ -9,7 +9,7 @@ import yaml
 from stereodistill.errors import UserError
 from stereodistill.study import load_study, run_study, study_names
 from stereodistill.study.pace import Pace
-from stereodistill.study.page import judged, means, spread
+from stereodistill.study.page import claims_table, judged, means, spread
 from stereodistill.study.plan import Claim, row_names
 from stereodistill.study.run import Runner
 from stereodistill.weights import read_header
@@ -93,6 +93,16 @@ def test_what_a_stage_depends_on_is_in_its_fingerprint(tmp_path):
     assert all(new != old for new, old in zip(prints(data=data).values(), first.values(), strict=True))
     runner = Runner(plan(tmp_path), tmp_path / "out", changes=["optimizer.lr=1e-5"], progress=False)
     assert runner.fingerprint("mono", 0) != first["mono"] != runner.fingerprint("mono", 1)
+
+
+def test_the_claims_say_under_which_protocol_their_numbers_were_made():
+    def result(value):
+        return {0: {"metrics": {"abs_rel": value}, "protocol": "depth:crop=none", "num_images": 48}}
+
+    claim = Claim(text="distilling helps", better="a", worse="b")
+    table = claims_table([claim], {"a": result(0.2), "b": result(0.3)}).to_markdown()
+    assert "depth:crop=none, 48 images" in table and "no protocol" not in table
+    assert "distilling helps (a against b, abs_rel)" in table and "1.500" in table
 
 
 def test_a_claim_needs_its_ratio_and_seeds_that_do_not_overlap():

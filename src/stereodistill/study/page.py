@@ -64,7 +64,9 @@ def result_table(study: Study, rows: Sequence[StudyRow], results: Results) -> Ta
 
 def claims_table(claims: Sequence[Claim], results: Results) -> Table:
     """Each claim with the two means, their ratio, and whether it shows."""
-    columns = [Column(key=key, label=key, decimals=3) for key in ("better", "worse", "ratio", "asked")]
+    judged_as = next(iter(results[claims[0].better].values()))
+    keys = ("better", "worse", "ratio", "asked")
+    columns = [Column(key=key, label=key, decimals=3).made_like(judged_as) for key in keys]
     rows = []
     for claim in claims:
         verdict = judged(claim, results)
