@@ -67,24 +67,39 @@ def test_a_disk_that_refuses_is_one_clear_line_and_the_old_checkpoint_stays(tmp_
     assert load_checkpoint(tmp_path)[1]["step"] == 1
 
 
-def test_optimizer_moments_come_back_exactly():
-    def run(model, optimizer, steps):
-        for step in range(steps):
-            model(torch.full((2, 3), float(step + 1))).square().sum().backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
+def _conv_and_optimizer(fused: bool):
     torch.manual_seed(0)
-    model = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(model.parameters())
-    run(model, optimizer, 3)
-    twin = torch.nn.Linear(3, 2)
+    model = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    return model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=fused)
+
+
+def _steps(model, optimizer, numbers):
+    for number in numbers:
+        image = torch.rand(2, 3, 6, 7, generator=torch.Generator().manual_seed(number))
+        model(image.contiguous(memory_format=torch.channels_last)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_optimizer_moments_come_back_exactly_into_channels_last(fused):
+    model, optimizer = _conv_and_optimizer(fused)
+    _steps(model, optimizer, range(3))
+    twin, other = _conv_and_optimizer(fused)
     twin.load_state_dict(model.state_dict())
-    other = torch.optim.AdamW(twin.parameters())
-    unpack_optimizer(other, pack_optimizer(optimizer))
-    run(model, optimizer, 2)
-    run(twin, other, 2)
+    stored = {k: v.contiguous() for k, v in pack_optimizer(optimizer).items()}  # as a file holds them
+    unpack_optimizer(other, stored)
+    _steps(model, optimizer, range(3, 5))
+    _steps(twin, other, range(3, 5))
     assert torch.equal(model.weight, twin.weight) and torch.equal(model.bias, twin.bias)
+
+
+def test_the_fused_optimizer_takes_the_plain_ones_steps_in_channels_last():
+    networks = [_conv_and_optimizer(fused) for fused in (False, True)]
+    for model, optimizer in networks:
+        _steps(model, optimizer, range(5))
+    plain, fused = (model.weight for model, _ in networks)
+    assert torch.allclose(plain, fused, atol=1e-6)
 
 
 def test_the_average_follows_its_formula_and_copies_counters():

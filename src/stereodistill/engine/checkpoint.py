@@ -68,14 +68,25 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put the moments of `pack_optimizer` back."""
+    """Put the moments of `pack_optimizer` back, laid out in memory as their parameters are.
+
+    The fused kernel walks through parameter and moments side by side; a file knows nothing of channels-last.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):
             _, number, key = name.split("/")
-            state.setdefault(int(number), {})[key] = tensor.clone()
+            state.setdefault(int(number), {})[key] = _laid_out_like(parameters[int(number)], tensor)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A copy; of a moment (same shape) with the parameter's strides, of a counter as it is."""
+    if tensor.shape != parameter.shape:
+        return tensor.clone()
+    return torch.empty_like(parameter, device=tensor.device, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
 
 
 class Ema:
