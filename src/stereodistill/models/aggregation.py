@@ -110,8 +110,9 @@ class SlicedConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         plain = input.device.type != "cpu" or input.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
-        plain = plain or (self.in_channels == 24 and input.shape[:4].numel() > _SMALL)
         if self.training or plain or torch.compiler.is_exporting():
+            return super().forward(input)
+        if self.in_channels == 24 and input.shape[:4].numel() > _SMALL:
             return super().forward(input)
         (stride, *_), depth = self.stride, input.shape[2]
         padded = F.pad(input.permute(0, 2, 3, 4, 1), (0, 0, 0, 0, 0, 0, 1, 1))
