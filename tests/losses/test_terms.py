@@ -66,6 +66,23 @@ def test_matching_ignores_what_the_correlation_cannot_reach():
     )
 
 
+def test_with_a_near_prior_the_scores_that_cost_least_prefer_the_nearer_of_two_equal_surfaces():
+    disparity = torch.tensor([[4.0, 4.0], [8.0, 8.0]]).reshape(1, 1, 2, 2)
+    logits = torch.zeros(1, 6, 1, 1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
+
+    def cost():
+        optimizer.zero_grad()
+        loss = matching_cross_entropy(logits, disparity, torch.ones(1, 1, 2, 2), cell_px=2, near_prior=0.5)
+        loss.backward()
+        return loss
+
+    optimizer.step(cost)
+    assert cost().item() == pytest.approx(np.log(2), abs=1e-3)
+    score = logits.detach().flatten()
+    assert (score[4] - score[2]).item() == pytest.approx(0.5 * np.log(5 / 3), abs=1e-3)
+
+
 def test_the_robust_form_is_l1_for_small_errors_and_bends_large_ones():
     ones = torch.ones(1, 1, 1, 1)
 

@@ -39,6 +39,8 @@ class SupervisedLoss(Config):
     """Weight of the cross-entropy on scores over displacements, for networks that have them."""
     raw_matching_weight: float = Field(default=0.0, ge=0)
     """The same on the raw correlation, on visible pixels only: it cannot know what is hidden."""
+    near_prior: float = Field(default=0.0, ge=0)
+    """Where the final scores must choose, how much they prefer the nearer surface: `matching_cross_entropy`."""
     cell_px: int = Field(default=4, gt=0)
 
 
@@ -63,8 +65,12 @@ def supervised_stereo(prediction: Prediction, pair: StereoPair, config: Supervis
     if prediction.matching_logits and config.matching_weight + config.raw_matching_weight:
         raw, final = prediction.matching_logits
         seen = view.valid * torch.where(known, visible, True).float()
-        terms["matching"] = config.matching_weight * _matching(final, view.disparity, weight, config)
-        terms["raw_matching"] = config.raw_matching_weight * _matching(raw, view.disparity, seen, config)
+        terms["matching"] = config.matching_weight * matching_cross_entropy(
+            final, view.disparity, weight, config.cell_px, config.near_prior
+        )
+        terms["raw_matching"] = config.raw_matching_weight * matching_cross_entropy(
+            raw, view.disparity, seen, config.cell_px
+        )
     return Loss(terms=terms)
 
 
@@ -99,7 +105,3 @@ def true_visibility(pair: StereoPair, close_pinholes: bool = False) -> Tensor:
     if not close_pinholes:
         return visible
     return F.max_pool2d(F.pad(visible.float(), (1, 1, 1, 1), value=1.0), 3, 1) > 0
-
-
-def _matching(logits: Tensor, disparity: Tensor, weight: Tensor, config: SupervisedLoss) -> Tensor:
-    return matching_cross_entropy(logits, disparity, weight, config.cell_px)

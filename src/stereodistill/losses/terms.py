@@ -62,13 +62,20 @@ def matching_cross_entropy(
     disparity: Float[Tensor, "B 1 H W"],
     weight: Float[Tensor, "B 1 H W"],
     cell_px: int,
+    near_prior: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Cross-entropy between scores over displacements and the disparities that a matching cell really holds.
 
     The target of a cell is the mean over its pixels of a two-bin linear interpolation, so that a cell
     on an object's border keeps both surfaces (compare the adaptive multi-modal target of ADL, Xu et al. 2024).
     Pixels with weight 0, or beyond the last displacement, do not count.
+
+    With `near_prior` b the scores are trained to be `log p + b log(k + 1)` of displacement k: what they say where near
+    surfaces are more frequent than in training (logit adjustment, Menon et al. 2021, with the prior as a power law).
     """
+    if near_prior:
+        bins = torch.arange(1, logits.shape[1] + 1, device=logits.device, dtype=logits.dtype)
+        logits = logits - near_prior * bins.log().reshape(1, -1, 1, 1)
     target, cell_weight = _displacement_histogram(disparity, weight, logits.shape[1], cell_px)
     target, cell_weight = (t[..., : logits.shape[2], : logits.shape[3]] for t in (target, cell_weight))
     entropy = -(target * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)
