@@ -186,3 +186,17 @@ def test_woods_are_dense_and_stay_off_the_road():
     woods(scene, scene.generator, lambda offset: offset, front=5.0)
     centers = centers_of(scene)
     assert len(centers) >= 24 and centers[:, 0].min() >= 3.0
+
+
+def test_no_vehicle_stands_on_the_cameras():
+    config = StreetConfig(driving_rig=1.0, objects=1.4)
+    for index in range(150):
+        scene = street_scene(rng(0, 0, index, 0), config, (96, 320))
+        for row in scene.solids.get(Kind.BOX, []):
+            x, y, z, half_x, half_y, half_z, cos, sin = row[:8]
+            if y - half_y > 1.0 or y + half_y < 1.0:
+                continue
+            for camera_x in (scene.position[0], scene.position[0] + scene.baseline_m):
+                dx, dz = camera_x - x, scene.position[2] - z
+                inside = abs(cos * dx - sin * dz) < half_x and abs(sin * dx + cos * dz) < half_z
+                assert not inside, f"street {index}: a box from {y - half_y:.1f} to {y + half_y:.1f} m on the camera"
