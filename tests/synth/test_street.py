@@ -127,12 +127,13 @@ def test_disparities_are_positive_bounded_and_varied(clean):
 
 
 def test_what_is_too_near_for_the_width_is_unknown():
-    """Scene 283 of this seed has something 17 cm before the right camera."""
-    rig = {"driving_rig": 1.0, "baseline_m": (0.54, 0.54), "focal_width": (0.58, 0.58), "largest_disparity": (0.4, 0.4)}
-    street = StreetConfig(camera_height_m=(1.65, 1.65), **rig)
-    right = synth.render("street", seed=12, indices=[283], size=(96, 320), config=street).pair.right
-    assert right.disparity.max() > 320
-    assert torch.equal(right.valid, right.disparity <= 320) and right.valid.float().mean() > 0.5
+    """A box 20 cm before the right camera, which the left one does not see, is displaced by 1.4 widths."""
+    scene = bare_scene()
+    scene.position, scene.baseline_m, scene.focal_width, scene.largest_disparity = (0.0, 1.5, 0.0), 0.5, 0.58, 0.5
+    scene.add(Kind.BOX, (0.75, 1.5, 0.22), (0.15, 0.3, 0.02), finishes.stucco(scene.generator, (0.5,) * 3))
+    right = render_one(scene).pair.right
+    assert float(right.disparity.max()) == pytest.approx(0.58 * SIZE[1] * 0.5 / 0.2, rel=0.01)
+    assert torch.equal(right.valid, right.disparity <= SIZE[1]) and right.valid.float().mean() > 0.5
 
 
 def test_driving_rig_looks_like_driving():
