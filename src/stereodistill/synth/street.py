@@ -107,6 +107,7 @@ def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, glos
                 taken.append((x, z))
                 shifted = x + g.normal(0, 0.25)
                 if g.random() < 0.15:
+                    # Half the longest lorry, and 1 m for the second camera: it would hang over the rig.
                     if clear_of_camera(scene, x, z + 3, 6.5):
                         street_objects.truck(scene, g, shifted, z + 3, turn, gloss)
                     z += 8
