@@ -44,9 +44,8 @@ def main() -> int:
     small = statistics.median(times_s(network, torch.float32, arguments.rounds, SMALL))
     ratio = (small / math.prod(SMALL)) / (exact / (WIDTH * HEIGHT))
     print(f"float32: {exact:.3f} s (promised: at most {PROMISED_S} s)")
-    print(
-        f"{SMALL[0]} x {SMALL[1]}: {small:.3f} s, a pixel {ratio:.2f} times as dear (promised: at most {PROMISED_RATIO})"
-    )
+    size = "{} x {}".format(*SMALL)
+    print(f"{size}: {small:.3f} s, a pixel {ratio:.2f} times as dear (promised: at most {PROMISED_RATIO})")
     return 0 if exact <= PROMISED_S and ratio <= PROMISED_RATIO else 1
 
 
