@@ -44,8 +44,9 @@ class Killed(Exception):
     pass
 
 
-def test_a_stopped_run_resumes_to_the_bit(tiny_recipe, tmp_path):
-    recipe = tiny_recipe(checkpoint_every_s=0)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_stopped_run_resumes_to_the_bit(tiny_recipe, tmp_path, optimizer):
+    recipe = tiny_recipe(checkpoint_every_s=0, optimizer={"name": optimizer})
     whole = tensors(train(recipe, tmp_path / "whole", device="cpu"))
 
     def stop(step, *_):

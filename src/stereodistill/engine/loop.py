@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from stereodistill.engine.batches import Batches, iterate
 from stereodistill.engine.checkpoint import Ema, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from stereodistill.engine.log import TrainLog
+from stereodistill.engine.muon import Muon
 from stereodistill.engine.norm_statistics import measure_norms
-from stereodistill.engine.recipe import Recipe
+from stereodistill.engine.recipe import OptimizerSpec, Recipe
 from stereodistill.engine.schedule import learning_rate
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
@@ -54,11 +55,8 @@ class Loop:
     frozen_steps: int = 0
 
     def __post_init__(self) -> None:
-        spec = self.recipe.optimizer
         self.network = channels_last(self.model.to(self.accelerator.device))
-        options = {"lr": spec.lr, "betas": spec.betas, "eps": spec.eps, "weight_decay": spec.weight_decay}
-        # One kernel for all parameters: three times as fast on a CPU, where a small network's step notices.
-        optimizer = torch.optim.AdamW(self.network.parameters(), fused=True, **options)
+        optimizer = make_optimizer(self.recipe.optimizer, self.network)
         self.ema = Ema(self.network, self.recipe.loop.ema_decay) if self.recipe.loop.ema_decay else None
         self.step, self.elapsed_s, self.last_saved = 0, 0.0, time.monotonic()
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
@@ -217,3 +215,12 @@ class Loop:
             f"{what} is not a finite number at step {self.step}{names}: look at these samples (`check`), lower "
             f"optimizer.lr or use loop.precision=f32; the last checkpoint in {self.out / 'checkpoints'} is intact"
         )
+
+
+def make_optimizer(spec: OptimizerSpec, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser that the recipe names, over all parameters of `network`."""
+    # One kernel for all parameters: three times as fast on a CPU, where a small network's step notices.
+    options = {"betas": spec.betas, "eps": spec.eps, "weight_decay": spec.weight_decay, "fused": True}
+    if spec.name == "muon":
+        return Muon(network, lr=spec.lr, **options)
+    return torch.optim.AdamW(network.parameters(), lr=spec.lr, **options)

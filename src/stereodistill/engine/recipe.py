@@ -72,8 +72,10 @@ class PairsSource(Config):
 
 
 class OptimizerSpec(Config):
-    """AdamW and its learning-rate schedule over the whole run."""
+    """The optimiser and its learning-rate schedule over the whole run."""
 
+    name: Literal["adamw", "muon"] = "adamw"
+    """`muon` (`engine/muon.py`) is for networks with batch norms."""
     lr: float = Field(default=1e-4, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
