@@ -132,3 +132,18 @@ def test_a_student_that_was_distilled_is_deployed_as_the_same_graph(tmp_path):
     nodes, parameters = graphs["alone"]
     assert sum(node[0] == "Conv" for node in nodes) >= 30 and len(parameters) >= 60
     assert any(not torch.equal(learned["alone"][key], learned["distilled"][key]) for key in learned["alone"])
+
+
+def test_the_recursive_stereo_network_is_exported_too(tmp_path):
+    torch.manual_seed(0)
+    header = WeightsHeader(architecture="recursive", kind="stereo", input_size=(64, 128))
+    weights = save_weights(tmp_path / "weights", build("recursive", base=4), header)
+    session = onnxruntime.InferenceSession(
+        export(weights, tmp_path / "stereo.onnx"), providers=["CPUExecutionProvider"]
+    )
+    assert [entry.name for entry in session.get_inputs()] == ["left", "right"]
+    images = [torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(k)) for k in range(2)]
+    found = session.run(["disparity"], {"left": images[0].numpy(), "right": images[1].numpy()})[0]
+    with torch.inference_mode():
+        expected = load_weights(weights)[0].eval()(*images).disparities[0].numpy()
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-3)

@@ -28,7 +28,7 @@ from stereodistill.label import label
 from stereodistill.report import GalleryRow, Table, gallery_row, write_report
 from stereodistill.synth import SynthDataset
 
-NUM_TRAIN, NUM_TEST, SIZE = 96, 12, (192, 640)
+NUM_TRAIN, NUM_TEST, SIZE = 96, 48, (192, 640)
 NUM_FLYING = 256
 STREET = {
     "driving_rig": 1.0,

@@ -88,7 +88,7 @@ class Recursive(nn.Module):
         found, features = self.decoder(left, self.encoder(torch.cat(inputs, dim=1)), offsets)
         if self.refinement is not None:
             # The last convolution is free to leave the range of a disparity.
-            found[0] = self.refinement(features[0], found[0]).clamp(1e-4, 1)
+            found[0] = self.refinement(features[0], found[0]).clamp(1e-4, 1.0)
         return as_prediction(found, features, left)
 
 
