@@ -170,6 +170,27 @@ def render_one(scene: Scene) -> synth.SynthBatch:
     return render_scenes([scene], ["bare"], SIZE, bank)
 
 
+def mismatch_on_a_pane(gloss: float) -> float:
+    """How far the right view, moved by the true disparity, is from the left one on a clear pane 6 m away."""
+    scene = bare_scene()
+    scene.position, scene.baseline_m, scene.largest_disparity, scene.gloss = (0.0, 1.5, 0.0), 0.5, 0.5, gloss
+    paint = finishes.stucco(scene.generator, (0.5,) * 3)
+    finish = next(f for f in iter(lambda: finishes.cabin(scene.generator, 0.3, paint), None) if f.numbers[0] > 0.7)
+    scene.add(Kind.BOX, (0.0, 1.5, 8.0), (2.0, 1.2, 2.0), finish)
+    pair = render_one(scene).pair
+    warped = sample_row(pair.right.image, torch.arange(SIZE[1]) - pair.left.disparity)
+    pane = (..., slice(SIZE[0] // 2 - 8, SIZE[0] // 2 + 8), slice(SIZE[1] // 2 - 10, SIZE[1] // 2 + 10))
+    disparity = pair.left.disparity[pane]
+    torch.testing.assert_close(disparity, torch.full_like(disparity, 0.8 * SIZE[1] * 0.5 / 6.0))
+    return float((warped - pair.left.image)[pane].abs().mean())
+
+
+def test_what_shows_through_a_pane_does_not_match_at_the_panes_own_disparity():
+    """Without gloss a scene shows the same colours in both views, its panes too."""
+    opaque, clear = mismatch_on_a_pane(gloss=0.0), mismatch_on_a_pane(gloss=1.0)
+    assert opaque < 0.003 and clear > 0.01
+
+
 def centers_of(scene: Scene) -> np.ndarray:
     return np.array([row[:3] for rows in scene.solids.values() for row in rows])
 

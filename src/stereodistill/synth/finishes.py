@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, NUM_TEXTURES, TILED, Finish
+from stereodistill.synth.scene import CABIN, CELLS, FACADE, GLYPHS, NUM_TEXTURES, TILED, Finish
 
 Color = tuple[float, ...]
 
@@ -115,6 +115,20 @@ def car_paint(g: np.random.Generator, gloss: float) -> Finish:
 def glass(gloss: float) -> Finish:
     """Dark panes that mirror their surroundings."""
     return Finish(a=(0.03, 0.04, 0.04), b=(0.12, 0.13, 0.14), weights=(1.0, 0.0, 0.0, 0.0), period_m=4.0, gloss=gloss)
+
+
+def cabin(g: np.random.Generator, gloss: float, paint: Finish | None = None) -> Finish:
+    """Panes of a vehicle in a frame of `paint` (dark without): most can be looked through, some only mirror."""
+    paint = paint or glass(gloss)
+    # Draws of its own: the rest of the scene does not depend on them.
+    g = g.spawn(1)[0]
+    clear = g.uniform(0.4, 0.95) if g.random() < 0.7 else 0.0
+    numbers = (
+        clear, g.uniform(0, 90), g.uniform(0.08, 0.6), g.uniform(0.03, 0.09),
+        g.uniform(-0.3, 0.2), g.uniform(0.03, 0.07),
+    )  # fmt: skip
+    shine = gloss * (g.uniform(0.25, 1.0) if clear else 1.0)
+    return replace(paint, weights=(0.6, 0.0, 0.0, 0.0), pattern=CABIN, numbers=numbers, gloss=shine)
 
 
 def writing(g: np.random.Generator, half: tuple[float, float]) -> Finish:

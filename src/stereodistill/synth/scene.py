@@ -14,7 +14,7 @@ LOOK = 10
 gloss, glow, pattern, eight pattern numbers (24 columns).  Before it: centre, half extents, cos, sin, cuts."""
 NUM_COLUMNS = LOOK + 24
 
-PLAIN, CELLS, FACADE, GLYPHS, TILED = 0, 1, 2, 3, 4
+PLAIN, CELLS, FACADE, GLYPHS, TILED, CABIN = 0, 1, 2, 3, 4, 5
 NUM_TEXTURES = 8
 """Textures of the shared bank that one scene may use."""
 MIN_HALF_SIZE_PX = 0.35

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stereodistill.synth import materials, mirror
+from stereodistill.synth import cabin, materials, mirror
 from stereodistill.synth.raycast import Camera, local_rays
-from stereodistill.synth.scene import CELLS, FACADE, GLYPHS, LOOK, NUM_TEXTURES, TILED, SceneBatch
+from stereodistill.synth.scene import CABIN, CELLS, FACADE, GLYPHS, LOOK, NUM_TEXTURES, TILED, SceneBatch
 from stereodistill.synth.shadows import ShadowMap
 from stereodistill.synth.surface import Surface, Vector, dot, ground_surface, solid_surface
 from stereodistill.synth.textures import TextureBank, sample_texture
@@ -156,11 +156,32 @@ class Shader:
         seen = torch.zeros_like(color).index_copy_(1, mirrors, sky)
         color = self.patterned(color, appearance, surface, seen, pixels.sample)
         color = color * self.incoming(surface.normal, pixels, self.lit(surface.normal, pixels))
+        color = self.cabins(color, solids, surface, pixels)
         gloss = appearance[13, mirrors]
         fresnel = gloss * (0.35 + 0.65 * (1 + across).clamp(0, 1) ** 3)
         highlight = dot(mirrored, light[0:3]).clamp(0, 1) ** 60 * gloss * light[3:6]
         color.index_add_(1, mirrors, (sky - color[:, mirrors]) * fresnel + highlight * 0.8)
         return color + appearance[0:3] * appearance[14]
+
+    def cabins(self, color: Tensor, solids: Tensor, surface: Surface, pixels: Pixels) -> Tensor:
+        """Panes of vehicles and what shows through them."""
+        chosen = (solids[LOOK + 15] == CABIN).nonzero()[:, 0]
+        if chosen.numel() == 0:
+            return color
+        solids = solids[:, chosen]
+        numbers = solids[LOOK + 16 :]
+        index = pixels.winner[chosen] + pixels.sample[chosen] * self.num_solids
+        rows, x, y = self.rays.index_select(1, index), pixels.x[chosen], pixels.y[chosen]
+        ray = [rows[4 * i] * x + rows[4 * i + 1] * y + rows[4 * i + 2] for i in range(3)]
+        entry = [rows[4 * i + 3] + pixels.depth[chosen] * ray[i] for i in range(3)]
+        world = cabin.unit_direction([d[chosen] for d in pixels.direction])
+        seen = cabin.inside(numbers, entry, ray, world, per_point(pixels.light, chosen))
+        # Without mirror images there is nothing to see either: both views show the same colours.
+        seen = torch.where(solids[LOOK + 13] > 0, seen, 0.05)
+        # A wedge gets narrower and shorter towards its top.
+        narrow = [1 - cut * 0.5 * (entry[1] + 1) for cut in solids[8:10]]
+        glass = cabin.panes(numbers, entry, solids[3:6], narrow, surface.footprint[chosen])
+        return color.index_copy(1, chosen, cabin.look_through(color[:, chosen], numbers, glass, seen))
 
     def lit(self, normal: Vector, pixels: Pixels) -> Tensor:
         """(P,) share of light that reaches upward faces near the ground (pavements); 1 elsewhere."""

@@ -33,7 +33,8 @@ def car(scene: Scene, g: np.random.Generator, x: float, z: float, turn: float, g
     cabin, top = (height - belt) / 2, 0.93 * width / 2
     taper = (g.uniform(0.12, 0.25), g.uniform(0.25, 0.5))
     shift, reach = g.uniform(-0.35, 0.05), length * g.uniform(0.27, 0.4)
-    part(Kind.WEDGE, 0, belt + cabin - 0.03, shift, (top, cabin, reach), finishes.glass(min(1.0, gloss * 1.6)), taper)
+    panes = finishes.cabin(g, min(1.0, gloss * 1.6), paint)
+    part(Kind.WEDGE, 0, belt + cabin - 0.03, shift, (top, cabin, reach), panes, taper)
     roof = (top * (1 - taper[0]) + 0.01, 0.035, reach * (1 - taper[1]) + 0.02)
     part(Kind.BOX, 0, height - 0.04, shift, roof, paint)
     tyre = Finish(a=(0.02, 0.02, 0.02), b=(0.09, 0.09, 0.09), period_m=1.0)
@@ -68,7 +69,7 @@ def truck(scene: Scene, g: np.random.Generator, x: float, z: float, turn: float,
     length, width, height = g.uniform(5.5, 11), g.uniform(2.0, 2.5), g.uniform(2.4, 3.6)
     paint = finishes.car_paint(g, gloss * 0.6) if g.random() < 0.7 else finishes.texture(g, g.uniform(60, 200))
     scene.add(Kind.BOX, (x, height / 2 + 0.25, z), (width / 2, height / 2 - 0.25, length / 2), paint, turn=turn)
-    pane = finishes.glass(gloss)
+    pane = finishes.cabin(g, gloss)
     band, low = g.uniform(0.3, 0.45), height * g.uniform(0.55, 0.68)
     scene.add(Kind.BOX, (x, low, z), (width / 2 + 0.01, band, length * g.choice([0.1, 0.44])), pane, turn=turn)
     scene.add(Kind.BOX, (x, low, z), (width * 0.44, band, length / 2 + 0.01), pane, turn=turn)
