@@ -47,7 +47,7 @@ class Muon(torch.optim.AdamW):
         by_shape: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
         for parameter in group["params"]:
             if parameter.grad is not None:
-                matrix = self._nesterov(parameter).flatten(1)
+                matrix = self._nesterov(parameter, parameter.grad).flatten(1)
                 by_shape[matrix.shape].append((parameter, matrix))
                 parameter.grad = None
         for shape, pairs in by_shape.items():
@@ -61,12 +61,12 @@ class Muon(torch.optim.AdamW):
         # AdamW's own would look for its step counter in the matrices' state.
         torch.optim.Optimizer.__setstate__(self, state)
 
-    def _nesterov(self, parameter: nn.Parameter) -> Tensor:
+    def _nesterov(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
-        return parameter.grad.lerp(momentum, MOMENTUM)
+        momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        return gradient.lerp(momentum, MOMENTUM)
 
 
 def _is_hidden(layer: nn.Module) -> bool:
