@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from stereodistill.engine.recipe import parse_recipe
 
@@ -22,3 +23,17 @@ def tiny_recipe():
         )
 
     return make
+
+
+@pytest.fixture
+def some_steps():
+    """Optimiser steps on fixed images, one for each of the numbers given."""
+
+    def take(model, optimizer, numbers):
+        for number in numbers:
+            image = torch.rand(2, 3, 6, 7, generator=torch.Generator().manual_seed(number))
+            model(image.contiguous(memory_format=torch.channels_last)).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return take

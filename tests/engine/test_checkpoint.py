@@ -73,31 +73,23 @@ def _conv_and_optimizer(fused: bool):
     return model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=fused)
 
 
-def _steps(model, optimizer, numbers):
-    for number in numbers:
-        image = torch.rand(2, 3, 6, 7, generator=torch.Generator().manual_seed(number))
-        model(image.contiguous(memory_format=torch.channels_last)).square().sum().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-
 @pytest.mark.parametrize("fused", [False, True])
-def test_optimizer_moments_come_back_exactly_into_channels_last(fused):
+def test_optimizer_moments_come_back_exactly_into_channels_last(fused, some_steps):
     model, optimizer = _conv_and_optimizer(fused)
-    _steps(model, optimizer, range(3))
+    some_steps(model, optimizer, range(3))
     twin, other = _conv_and_optimizer(fused)
     twin.load_state_dict(model.state_dict())
     stored = {k: v.contiguous() for k, v in pack_optimizer(optimizer).items()}  # as a file holds them
     unpack_optimizer(other, stored)
-    _steps(model, optimizer, range(3, 5))
-    _steps(twin, other, range(3, 5))
+    some_steps(model, optimizer, range(3, 5))
+    some_steps(twin, other, range(3, 5))
     assert torch.equal(model.weight, twin.weight) and torch.equal(model.bias, twin.bias)
 
 
-def test_the_fused_optimizer_takes_the_plain_ones_steps_in_channels_last():
+def test_the_fused_optimizer_takes_the_plain_ones_steps_in_channels_last(some_steps):
     networks = [_conv_and_optimizer(fused) for fused in (False, True)]
     for model, optimizer in networks:
-        _steps(model, optimizer, range(5))
+        some_steps(model, optimizer, range(5))
     plain, fused = (model.weight for model, _ in networks)
     assert torch.allclose(plain, fused, atol=1e-6)
 

@@ -15,14 +15,6 @@ def network(seed: int = 0) -> nn.Sequential:
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
-def some_steps(model, optimizer, numbers):
-    for number in numbers:
-        image = torch.rand(2, 3, 6, 8, generator=torch.Generator().manual_seed(number))
-        model(image.contiguous(memory_format=torch.channels_last)).square().sum().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-
 @pytest.mark.parametrize("shape", [(3, 12, 12), (2, 16, 90), (2, 90, 16)])
 def test_singular_values_come_near_one_and_directions_stay(shape):
     matrices = torch.randn(shape, generator=torch.Generator().manual_seed(1))
@@ -56,7 +48,7 @@ def test_an_update_has_adamws_size_and_does_not_depend_on_the_gradients():
     assert 0.7 < moved[1] / (0.2 * 1e-2) < 1.2
 
 
-def test_the_hidden_layer_alone_is_muons_and_the_rest_moves_as_with_adamw():
+def test_the_hidden_layer_alone_is_muons_and_the_rest_moves_as_with_adamw(some_steps):
     model, twin = network(), network()
     muon, adamw = (
         Muon(model, lr=1e-2, weight_decay=0.1),
@@ -78,7 +70,7 @@ def test_weight_decay_shrinks_the_matrices():
     assert torch.allclose(model[1].weight, before * (1 - 0.1 * 0.5))
 
 
-def test_its_state_comes_back_exactly():
+def test_its_state_comes_back_exactly(some_steps):
     model, twin = network(), network(1)
     optimizer, other = Muon(model, lr=1e-2, fused=True), Muon(twin, lr=1e-2, fused=True)
     some_steps(model, optimizer, range(3))

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from stereodistill.synth import mirror
 from stereodistill.synth.materials import band, hash01, sample_noise
-from stereodistill.synth.surface import dot
 
 SEAT_ROWS = (-0.45, 0.2)
 """Along the body, as a share of its half length; the front is at 1."""
@@ -48,8 +47,8 @@ def inside(p: Tensor, entry: list[Tensor], ray: list[Tensor], world: list[Tensor
     trim = ambient * (p[2] * (0.6 + 0.15 * noise[0] + 0.1 * noise[2]).clamp(0.05, 1))
     through_top = steps[1] <= torch.minimum(steps[0], steps[2])
     far_side = torch.where(steps[0] < steps[2], leave[2], leave[0]).abs()
-    open_ = ~through_top & (far_side < 0.9) & (leave[1] > -0.7)
-    color = torch.where(open_, 0.75 * mirror.surroundings(world, light), trim)
+    window = ~through_top & (far_side < 0.9) & (leave[1] > -0.7)
+    color = torch.where(window, 0.75 * mirror.surroundings(world, light), trim)
     rows = torch.where(ray[2] > 0, *(torch.full_like(length, z) for z in SEAT_ROWS))
     others = SEAT_ROWS[0] + SEAT_ROWS[1] - rows
     # The farther row first, so that the nearer one hides it.
@@ -79,9 +78,3 @@ def look_through(color: Tensor, p: Tensor, glass: Tensor, seen: Tensor) -> Tenso
     """Frame colour and what lies behind, mixed by the share of glass and its clearness; dark where it is not clear."""
     behind = 0.05 + (seen - 0.05) * p[0]
     return color + (behind - color) * glass
-
-
-def unit_direction(direction) -> list[Tensor]:
-    """World directions scaled to length 1."""
-    size = torch.rsqrt(dot(direction, direction))
-    return [d * size for d in direction]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stereodistill.synth.materials import sample_noise
-from stereodistill.synth.surface import dot
+from stereodistill.synth.surface import dot, unit
 
 _DENTS = (((2.3, 0.6, 1.1), 0.3), ((0.7, 1.9, 0.4), 1.9), ((1.3, 0.5, 2.6), 4.1))
 """Per axis: wave numbers (rad per metre) and phase of the slow bending of a panel."""
@@ -17,20 +17,19 @@ _DENTS = (((2.3, 0.6, 1.1), 0.3), ((0.7, 1.9, 0.4), 1.9), ((1.3, 0.5, 2.6), 4.1)
 
 def reflected(direction, normal) -> tuple[Tensor, list[Tensor]]:
     """Cosine between viewing ray and normal (negative), and the unit direction of the mirrored ray."""
-    size = torch.rsqrt(dot(direction, direction))
-    view = [d * size for d in direction]
+    view = unit(direction)
     across = dot(view, normal)
     return across, [view[i] - 2 * across * normal[i] for i in range(3)]
 
 
 def dented(normal, point, strength: float = 0.1) -> list[Tensor]:
     """Unit normals of flat panels, bent a little from place to place as pressed metal and glass are."""
-    bent = [
-        n + strength * torch.sin(k[0] * point[0] + k[1] * point[1] + k[2] * point[2] + phase)
-        for n, (k, phase) in zip(normal, _DENTS, strict=True)
-    ]
-    size = torch.rsqrt(dot(bent, bent))
-    return [n * size for n in bent]
+    return unit(
+        [
+            n + strength * torch.sin(k[0] * point[0] + k[1] * point[1] + k[2] * point[2] + phase)
+            for n, (k, phase) in zip(normal, _DENTS, strict=True)
+        ]
+    )
 
 
 def gradient(direction, light: Tensor) -> Tensor:

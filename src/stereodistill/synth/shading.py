@@ -12,7 +12,7 @@ from stereodistill.synth import cabin, materials, mirror
 from stereodistill.synth.raycast import Camera, local_rays
 from stereodistill.synth.scene import CABIN, CELLS, FACADE, GLYPHS, LOOK, NUM_TEXTURES, TILED, SceneBatch
 from stereodistill.synth.shadows import ShadowMap
-from stereodistill.synth.surface import Surface, Vector, dot, ground_surface, solid_surface
+from stereodistill.synth.surface import Surface, Vector, dot, ground_surface, solid_surface, unit
 from stereodistill.synth.textures import TextureBank, sample_texture
 
 CHUNK = 1 << 16
@@ -113,8 +113,7 @@ class Shader:
         light = pixels.light
         offset = self.per_pixel(self.offset, pixels.sample) / light[23]
         direction = [d + offset[i] for i, d in enumerate(pixels.direction)]
-        size = torch.rsqrt(dot(direction, direction))
-        direction = [d * size for d in direction]
+        direction = unit(direction)
         color = mirror.gradient(direction, light)
         lift = direction[1].clamp_min(0) + 0.12
         step = 1.5 / (lift * self.rays_per_unit())
@@ -142,9 +141,8 @@ class Shader:
         """Solids: colour, pattern, light, reflection."""
         index = pixels.winner + pixels.sample * self.num_solids
         solids = self.solids.index_select(1, index)
-        surface = solid_surface(
-            self.kinds[index], solids[:10], self.rays.index_select(1, index), pixels.x, pixels.y, pixels.depth
-        )
+        rays = self.rays.index_select(1, index)
+        surface = solid_surface(self.kinds[index], solids[:10], rays, pixels.x, pixels.y, pixels.depth)
         appearance = solids[LOOK:]
         color = materials.noise_color(appearance, surface)
         mirrors = (appearance[13] > 0) | (appearance[15] == FACADE)
@@ -156,25 +154,23 @@ class Shader:
         seen = torch.zeros_like(color).index_copy_(1, mirrors, sky)
         color = self.patterned(color, appearance, surface, seen, pixels.sample)
         color = color * self.incoming(surface.normal, pixels, self.lit(surface.normal, pixels))
-        color = self.cabins(color, solids, surface, pixels)
+        color = self.cabins(color, solids, rays, surface, pixels)
         gloss = appearance[13, mirrors]
         fresnel = gloss * (0.35 + 0.65 * (1 + across).clamp(0, 1) ** 3)
         highlight = dot(mirrored, light[0:3]).clamp(0, 1) ** 60 * gloss * light[3:6]
         color.index_add_(1, mirrors, (sky - color[:, mirrors]) * fresnel + highlight * 0.8)
         return color + appearance[0:3] * appearance[14]
 
-    def cabins(self, color: Tensor, solids: Tensor, surface: Surface, pixels: Pixels) -> Tensor:
+    def cabins(self, color: Tensor, solids: Tensor, rays: Tensor, surface: Surface, pixels: Pixels) -> Tensor:
         """Panes of vehicles and what shows through them."""
         chosen = (solids[LOOK + 15] == CABIN).nonzero()[:, 0]
         if chosen.numel() == 0:
             return color
-        solids = solids[:, chosen]
+        solids, rows, x, y = solids[:, chosen], rays[:, chosen], pixels.x[chosen], pixels.y[chosen]
         numbers = solids[LOOK + 16 :]
-        index = pixels.winner[chosen] + pixels.sample[chosen] * self.num_solids
-        rows, x, y = self.rays.index_select(1, index), pixels.x[chosen], pixels.y[chosen]
         ray = [rows[4 * i] * x + rows[4 * i + 1] * y + rows[4 * i + 2] for i in range(3)]
         entry = [rows[4 * i + 3] + pixels.depth[chosen] * ray[i] for i in range(3)]
-        world = cabin.unit_direction([d[chosen] for d in pixels.direction])
+        world = unit([d[chosen] for d in pixels.direction])
         seen = cabin.inside(numbers, entry, ray, world, per_point(pixels.light, chosen))
         # Without mirror images there is nothing to see either: both views show the same colours.
         seen = torch.where(solids[LOOK + 13] > 0, seen, 0.05)

@@ -48,6 +48,12 @@ def dot(a, b) -> Tensor:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
+def unit(vector) -> list[Tensor]:
+    """The vector scaled to length 1."""
+    size = torch.rsqrt(dot(vector, vector))
+    return [component * size for component in vector]
+
+
 def argmax3(values) -> Tensor:
     """Per pixel the number 0, 1, 2 of the largest of three values."""
     first = (values[0] >= values[1]) & (values[0] >= values[2])
