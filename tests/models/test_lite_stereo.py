@@ -2,8 +2,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from stereodistill.losses.objectives import SupervisedLoss, supervised_stereo
 from stereodistill.models import build
 from stereodistill.models.lite_stereo import peak_expectation
+from stereodistill.ops.geometry import crop_pair
+from stereodistill.synth import render
+from stereodistill.weights import load_weights
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,30 @@ def test_any_size_gives_positive_maps_of_that_size(network, size):
     half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
     assert [tuple(d.shape) for d in prediction.disparities] == [(2, 1, *size), (2, 1, *half)]
     assert [tuple(v.shape) for v in prediction.visible_logits] == [(2, 1, *size), (2, 1, *half)]
+    at4, at8 = ((-(-size[0] // s), -(-size[1] // s)) for s in (4, 8))
+    assert [m.shape[2:] for m in (*prediction.matching_logits, *prediction.features)] == [at4, at4, at4, at8]
     assert all((d > 0).all() and torch.isfinite(d).all() for d in prediction.disparities)
+
+
+def test_pictures_of_any_size_train_as_those_of_whole_cells_do(network):
+    pair = render("street", seed=3, indices=[0], size=(64, 160)).pair
+    config = SupervisedLoss(matching_weight=0.3, raw_matching_weight=0.15, visibility_weight=0.2)
+    losses = []
+    for columns in (128, 127, 125):
+        part = crop_pair(pair, 0, 160 - columns, 64, columns)
+        with torch.no_grad():
+            losses.append(float(supervised_stereo(network(part.left.image, part.right.image), part, config).total))
+    assert losses == pytest.approx([losses[0]] * 3, rel=0.1)
+
+
+def test_the_right_border_is_the_same_when_columns_are_missing_at_the_left():
+    pair = render("street", seed=3, indices=[0, 1], size=(96, 320)).pair
+    network, _ = load_weights("lite_stereo")
+    views = pair.left.image, pair.right.image
+    with torch.no_grad():
+        whole = network(*views).disparities[0][..., -8:]
+        cut = network(*(view[..., 22:] for view in views)).disparities[0][..., -8:]
+    assert (cut - whole).abs().mean() < 0.6  # padded at the right it would be 1.2
 
 
 def test_channels_last_and_batching_change_nothing(network):

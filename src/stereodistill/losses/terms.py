@@ -77,7 +77,6 @@ def matching_cross_entropy(
         bins = torch.arange(1, logits.shape[1] + 1, device=logits.device, dtype=logits.dtype)
         logits = logits - near_prior * bins.log().reshape(1, -1, 1, 1)
     target, cell_weight = _displacement_histogram(disparity, weight, logits.shape[1], cell_px)
-    target, cell_weight = (t[..., : logits.shape[2], : logits.shape[3]] for t in (target, cell_weight))
     entropy = -(target * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)
     return masked_mean(entropy, cell_weight)
 

@@ -24,13 +24,17 @@ from stereodistill.types import Prediction
 CELL_PX = 4
 """Size of a matching cell: the correlation runs at 1/4 of the image."""
 
+STRIDE = 32
+"""Images are padded inside to a multiple of this."""
+
 
 class LiteStereo(nn.Module):
     """Left and right image (B, 3, H, W) in [0, 1] -> disparity of the left view and its visibility in the right.
 
     `max_disparity_px` bounds what the correlation can find (pixels of the input width).  Any size; the input
-    is padded inside to a multiple of 32.  `Prediction.disparities` are at 1 and 1/2;
-    `Prediction.matching_logits` are (raw correlation, aggregated scores), each (B, D, H/4, W/4).
+    is padded inside to a multiple of `STRIDE`.  `Prediction.disparities` are at 1 and 1/2;
+    `Prediction.matching_logits` are (raw correlation, aggregated scores), each (B, D, H/4, W/4);
+    `features` are at 1/4 and 1/8.  Sizes are rounded up.
     """
 
     name = "lite_stereo"
@@ -56,7 +60,10 @@ class LiteStereo(nn.Module):
     def forward(self, left: Tensor, right: Tensor) -> Prediction:
         """Both images (B, 3, H, W) in [0, 1]; returns maps cropped to H x W, disparity > 0 everywhere."""
         batch, _, height, width = left.shape
-        left, right = pad_to_multiple(left, 32), pad_to_multiple(right, 32)
+        # Padded at the left, where the right view has nothing to match: repeated columns match anything, and at the
+        # right they drew the border with them.  Whole matching cells, so that all maps can be cut to the image.
+        start = -width % STRIDE // CELL_PX * CELL_PX
+        left, right = pad_to_multiple(left, STRIDE, start), pad_to_multiple(right, STRIDE, start)
         fine, coarse, at8, at16 = self.features(torch.cat([left, right]))
         correlation = self._correlate(coarse[:batch], coarse[batch:])
         raw_logits = correlation.mean(1) * self.log_temperature.exp()
@@ -67,14 +74,16 @@ class LiteStereo(nn.Module):
         half, up_logits, visible = self.refinement(fine[:batch], fine[batch:], disparity, context)
         full = convex_upsample(half, up_logits.float(), 2)
         visible_full = F.interpolate(visible.float(), scale_factor=2, mode="bilinear", align_corners=False)
+
+        def cut(maps: Tensor, stride: int = 1) -> Tensor:
+            first = start // stride
+            return maps[..., : -(-height // stride), first : first - (-width // stride)]
+
         return Prediction(
-            disparities=(full[..., :height, :width], half[..., : (height + 1) // 2, : (width + 1) // 2]),
-            visible_logits=(
-                visible_full[..., :height, :width],
-                visible.float()[..., : (height + 1) // 2, : (width + 1) // 2],
-            ),
-            matching_logits=(raw_logits.float(), logits),
-            features=(context, middle),
+            disparities=(cut(full), cut(half, 2)),
+            visible_logits=(cut(visible_full), cut(visible.float(), 2)),
+            matching_logits=(cut(raw_logits.float(), CELL_PX), cut(logits, CELL_PX)),
+            features=(cut(context, CELL_PX), cut(middle, 2 * CELL_PX)),
         )
 
     def _correlate(self, left: Tensor, right: Tensor) -> Tensor:
