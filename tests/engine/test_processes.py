@@ -55,6 +55,14 @@ def test_accumulated_gradients_are_those_of_the_whole_batch_up_to_the_norms(tiny
     assert parts == pytest.approx(whole, rel=0.2)  # batch norm sees half the batch at a time
 
 
+def test_processes_that_keep_their_norms_to_themselves_are_parts_of_an_accumulated_batch(tiny_recipe, tmp_path):
+    parts = run(tiny_recipe(steps=1, accumulate=2), tmp_path / "parts", 1)
+    apart = run(tiny_recipe(steps=1, sync_norms=False), tmp_path / "apart", 2)
+    shared = run(tiny_recipe(steps=1), tmp_path / "shared", 2)
+    assert apart == pytest.approx(parts, rel=1e-5)
+    assert shared != pytest.approx(parts, rel=5e-5)
+
+
 def joint_recipe():
     """Both networks of Ye et al. with distillation, the mono network trained alone before; no batch norms."""
     return parse_recipe(

@@ -11,7 +11,15 @@ from torch import nn
 from stereodistill import losses, models
 from stereodistill.engine.adapters import with_adapters, without_adapters
 from stereodistill.engine.loop import Objective
-from stereodistill.engine.recipe import JointRecipe, ModelSpec, MonoRecipe, Recipe, UnsupervisedMonoRecipe, load_recipe
+from stereodistill.engine.recipe import (
+    JointRecipe,
+    ModelSpec,
+    MonoRecipe,
+    Recipe,
+    UnsupervisedMonoRecipe,
+    load_recipe,
+    parse_recipe,
+)
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
 from stereodistill.models.recursive import Recursive
@@ -105,7 +113,7 @@ def started(recipe: Recipe, out: Path, resume: bool, run: Callable[[Recipe, Path
         return recipe
     before, folder = stage_before(recipe), out / BEFORE
     if resume and (folder / "weights" / TENSORS).is_file():
-        if read_header(folder / "weights").recipe != before.model_dump(mode="json"):
+        if parse_recipe(read_header(folder / "weights").recipe).hash != before.hash:
             raise UserError(
                 f"{folder} holds a run of another recipe: resume with the same one, or choose another --out"
             )

@@ -102,6 +102,12 @@ class LoopSpec(Config):
     accumulate: PositiveInt = 1
     precision: Literal["f32", "bf16", "auto"] = "f32"
     """`auto`: bf16 autocast where the device computes it natively."""
+    compile: bool = False
+    """Compile the network with `torch.compile`: minutes at the first step, faster ones after.  On a CPU this takes a
+    C++ compiler (`CXX`, g++ or clang++)."""
+    sync_norms: bool = True
+    """Batch norms over all processes' shares of a batch; without, each process normalises by its own share, which is
+    quicker and enough where a share holds some images."""
     freeze_norms: bool = False
     """Keep the statistics of batch norms as they are: for fine-tuning on few images."""
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
@@ -133,8 +139,13 @@ class _Recipe(Config):
 
     @property
     def hash(self) -> str:
-        """Short fingerprint of everything the recipe says: a run resumes only under the same one."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+        """Short fingerprint of what the recipe asks for: a run resumes only under the same one.
+
+        Defaults do not count, so that runs outlive new options.
+        """
+        asked = self.model_dump(include={"stage"})
+        asked |= self.model_dump(mode="json", exclude={"cite"}, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class StereoRecipe(_Recipe):

@@ -102,7 +102,7 @@ def _loop(
 ) -> Loop:
     return Loop(
         recipe=recipe,
-        model=synchronise_norms(model, accelerator),
+        model=synchronise_norms(model, accelerator) if recipe.loop.sync_norms else model,
         batches=make_batches(recipe, samples, accelerator),
         objective=objective_of(recipe, model),
         num_steps=num_steps(recipe, len(samples)),
