@@ -37,7 +37,7 @@ class Residual(nn.Module):
 
 
 class Up(nn.Module):
-    """Double the size, fuse with the encoder's map of that size."""
+    """Double the size (or one less), fuse with the encoder's map of that size."""
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int):
         super().__init__()
@@ -45,7 +45,7 @@ class Up(nn.Module):
         self.fuse = conv(out_channels + skip_channels, out_channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = F.interpolate(self.reduce(x), scale_factor=2, mode="nearest")
+        x = F.interpolate(self.reduce(x), scale_factor=2, mode="nearest")[..., : skip.shape[2], : skip.shape[3]]
         return self.fuse(torch.cat([x, skip], dim=1))
 
 

@@ -24,8 +24,9 @@ from stereodistill.types import Prediction
 CELL_PX = 4
 """Size of a matching cell: the correlation runs at 1/4 of the image."""
 
-STRIDE = 32
-"""Images are padded inside to a multiple of this."""
+STRIDE = 8
+"""Images are padded inside to a multiple of this: two cells.  Repeated columns match anything, and many of them would
+draw the right border with them."""
 
 
 class LiteStereo(nn.Module):
@@ -60,10 +61,7 @@ class LiteStereo(nn.Module):
     def forward(self, left: Tensor, right: Tensor) -> Prediction:
         """Both images (B, 3, H, W) in [0, 1]; returns maps cropped to H x W, disparity > 0 everywhere."""
         batch, _, height, width = left.shape
-        # Padded at the left, where the right view has nothing to match: repeated columns match anything, and at the
-        # right they drew the border with them.  Whole matching cells, so that all maps can be cut to the image.
-        start = -width % STRIDE // CELL_PX * CELL_PX
-        left, right = pad_to_multiple(left, STRIDE, start), pad_to_multiple(right, STRIDE, start)
+        left, right = pad_to_multiple(left, STRIDE), pad_to_multiple(right, STRIDE)
         fine, coarse, at8, at16 = self.features(torch.cat([left, right]))
         correlation = self._correlate(coarse[:batch], coarse[batch:])
         raw_logits = correlation.mean(1) * self.log_temperature.exp()
@@ -76,8 +74,7 @@ class LiteStereo(nn.Module):
         visible_full = F.interpolate(visible.float(), scale_factor=2, mode="bilinear", align_corners=False)
 
         def cut(maps: Tensor, stride: int = 1) -> Tensor:
-            first = start // stride
-            return maps[..., : -(-height // stride), first : first - (-width // stride)]
+            return maps[..., : -(-height // stride), : -(-width // stride)]
 
         return Prediction(
             disparities=(cut(full), cut(half, 2)),

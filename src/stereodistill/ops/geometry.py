@@ -89,14 +89,11 @@ def flip_pair_vertical(pair: StereoPair) -> StereoPair:
     return replace(pair, left=flip(pair.left), right=flip(pair.right))
 
 
-def pad_to_multiple(image: Tensor, multiple: int, left: int = 0) -> Tensor:
-    """Repeat the right and bottom border of a (B, C, H, W) map until its size is a multiple.
-
-    Of the added columns, `left` (at most all of them) repeat the left border instead.
-    """
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the right and bottom border of a (B, C, H, W) map until its size is a multiple."""
     height, width = image.shape[-2:]
-    bottom, columns = -height % multiple, -width % multiple
-    return F.pad(image, (left, columns - left, 0, bottom), mode="replicate")
+    bottom, right = -height % multiple, -width % multiple
+    return F.pad(image, (0, right, 0, bottom), mode="replicate")
 
 
 def _require_metric(rig: Rig) -> None:
