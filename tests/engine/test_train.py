@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -39,20 +38,6 @@ def test_two_runs_are_the_same_to_the_bit_with_any_number_of_workers(tiny_recipe
     assert losses(tmp_path / "a") == losses(tmp_path / "b")
     a, b = tensors(first), tensors(second)
     assert all(torch.equal(a[k], b[k]) for k in a)
-
-
-@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile on a CPU needs g++")
-def test_a_compiled_network_learns_what_the_plain_one_does(tiny_recipe, tmp_path):
-    tensors(train(tiny_recipe(steps=2, compile=True), tmp_path / "compiled", device="cpu"))
-    train(tiny_recipe(steps=2), tmp_path / "plain", device="cpu")
-    assert losses(tmp_path / "compiled") == pytest.approx(losses(tmp_path / "plain"), rel=1e-3)
-
-
-def test_compiling_without_a_compiler_says_what_is_missing(tiny_recipe, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(UserError, match="g\\+\\+"):
-        train(tiny_recipe(compile=True), tmp_path / "run", device="cpu")
 
 
 class Killed(Exception):

@@ -9,11 +9,13 @@ import torch
 
 from stereodistill.data import open_dataset
 from stereodistill.data.writing import write_pair
+from stereodistill.engine.loop import make_optimizer
 from stereodistill.errors import UserError
 from stereodistill.fit import fit
 from stereodistill.fit.judge import LABELS, TRUTH, Named
 from stereodistill.fit.page import score_tables
-from stereodistill.fit.plan import Asked, keep_plan, make_plan, student_size
+from stereodistill.fit.plan import Asked, keep_plan, make_plan, student_size, training_recipe
+from stereodistill.models import MONO, build
 from stereodistill.ops.geometry import swap_pair
 from stereodistill.synth import SynthDataset
 from stereodistill.types import Rig, StereoPair, View
@@ -164,6 +166,14 @@ def test_a_plan_is_kept_and_found_again(tmp_path):
     assert make_plan(tmp_path, pictures, _asked(), True) == (plan, False)
     with pytest.raises(UserError, match="--resume"):
         make_plan(tmp_path, pictures, _asked(), False)
+
+
+@pytest.mark.parametrize("student", MONO)
+def test_every_student_gets_an_optimizer_that_takes_its_layers(tmp_path, student):
+    plan, _ = make_plan(tmp_path, Pictures(*[(96, 128)] * 8), _asked(student=student, epochs=1.0), False)
+    _, recipe = training_recipe(tmp_path, plan, None, "cpu")
+    assert recipe.optimizer.name == ("muon" if student == "lite_mono" else "adamw")
+    make_optimizer(recipe.optimizer, build(student))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -58,8 +56,6 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.network = channels_last(self.model.to(self.accelerator.device))
-        if self.recipe.loop.compile:
-            compiled(self.network, self.accelerator.device)
         optimizer = make_optimizer(self.recipe.optimizer, self.network)
         self.ema = Ema(self.network, self.recipe.loop.ema_decay) if self.recipe.loop.ema_decay else None
         self.step, self.elapsed_s, self.last_saved = 0, 0.0, time.monotonic()
@@ -228,15 +224,3 @@ def make_optimizer(spec: OptimizerSpec, network: nn.Module) -> torch.optim.Optim
     if spec.name == "muon":
         return Muon(network, lr=spec.lr, **options)
     return torch.optim.AdamW(network.parameters(), lr=spec.lr, **options)
-
-
-def compiled(network: nn.Module, device: torch.device) -> None:
-    """Compile in place, at the first call; weights and their names stay.
-
-    Raises:
-        UserError: on a CPU without a C++ compiler.
-    """
-    known = (os.environ.get("CXX", ""), "g++", "clang++", "cl")
-    if device.type == "cpu" and not any(shutil.which(compiler) for compiler in known):
-        raise UserError("loop.compile needs a C++ compiler on a CPU: install g++, or leave it out")
-    network.compile()

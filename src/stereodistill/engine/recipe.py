@@ -102,9 +102,6 @@ class LoopSpec(Config):
     accumulate: PositiveInt = 1
     precision: Literal["f32", "bf16", "auto"] = "f32"
     """`auto`: bf16 autocast where the device computes it natively."""
-    compile: bool = False
-    """Compile the network with `torch.compile`: minutes at the first step, faster ones after.  On a CPU this takes a
-    C++ compiler (`CXX`, g++ or clang++)."""
     sync_norms: bool = True
     """Batch norms over all processes' shares of a batch; without, each process normalises by its own share, which is
     quicker and enough where a share holds some images."""

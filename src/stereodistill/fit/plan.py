@@ -100,6 +100,8 @@ def _new_plan(dataset: StereoDataset, asked: Asked) -> FitPlan:
 def training_recipe(out: Path, plan: FitPlan, left_s: float | None, device: str) -> tuple[FitPlan, MonoRecipe]:
     """The student's recipe with its number of steps, and the plan, which learns that number the first time."""
     overrides = [f"model.name={plan.asked.student}", f"augment.size=[{plan.size[0]}, {plan.size[1]}]"]
+    if plan.asked.student != "lite_mono":
+        overrides.append("optimizer.name=adamw")  # Muon was measured with `lite_mono`; networks without norms refuse it
     recipe = load_recipe("fit", [*overrides, f"loop.seed={plan.asked.seed}"])
     assert isinstance(recipe, MonoRecipe)
     if not plan.steps:
