@@ -113,7 +113,7 @@ def started(recipe: Recipe, out: Path, resume: bool, run: Callable[[Recipe, Path
         return recipe
     before, folder = stage_before(recipe), out / BEFORE
     if resume and (folder / "weights" / TENSORS).is_file():
-        if parse_recipe(read_header(folder / "weights").recipe).hash != before.hash:
+        if parse_recipe(read_header(folder / "weights").recipe, str(folder)).hash != before.hash:
             raise UserError(
                 f"{folder} holds a run of another recipe: resume with the same one, or choose another --out"
             )

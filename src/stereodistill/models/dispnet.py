@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from stereodistill.errors import UserError
 from stereodistill.ops.correlation import correlation_1d
-from stereodistill.ops.geometry import pad_to_multiple
+from stereodistill.ops.geometry import pad_to_multiple, unpad
 from stereodistill.types import Prediction
 
 NUM_DISPLACEMENTS = 41
@@ -123,7 +123,7 @@ def leaky(x: Tensor) -> Tensor:
 
 def cropped(maps: list[Tensor], size: Sequence[int]) -> tuple[Tensor, ...]:
     """Maps of a padded image, cut to what belongs to an image of `size` (height, width); finest first."""
-    return tuple(m[..., : -(-size[0] // 2**s), : -(-size[1] // 2**s)] for s, m in enumerate(maps))
+    return tuple(unpad(m, size, 2**s) for s, m in enumerate(maps))
 
 
 def start_xavier(network: nn.Module) -> None:

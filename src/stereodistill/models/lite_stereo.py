@@ -8,6 +8,8 @@ by its own cross-entropy, so that the network need not discover that correlation
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from stereodistill.models.aggregation import Aggregation, Propagation, VolumeAggregation, unit_groups
 from stereodistill.models.layers import Residual, Up, conv
 from stereodistill.ops.correlation import correlation_1d, local_correlation_1d
-from stereodistill.ops.geometry import pad_to_multiple
+from stereodistill.ops.geometry import pad_to_multiple, unpad
 from stereodistill.ops.image import local_contrast
 from stereodistill.ops.upsample import convex_upsample
 from stereodistill.ops.warp import warp_to_left
@@ -60,7 +62,7 @@ class LiteStereo(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Prediction:
         """Both images (B, 3, H, W) in [0, 1]; returns maps cropped to H x W, disparity > 0 everywhere."""
-        batch, _, height, width = left.shape
+        batch, _, *size = left.shape
         left, right = pad_to_multiple(left, STRIDE), pad_to_multiple(right, STRIDE)
         fine, coarse, at8, at16 = self.features(torch.cat([left, right]))
         correlation = self._correlate(coarse[:batch], coarse[batch:])
@@ -72,15 +74,12 @@ class LiteStereo(nn.Module):
         half, up_logits, visible = self.refinement(fine[:batch], fine[batch:], disparity, context)
         full = convex_upsample(half, up_logits.float(), 2)
         visible_full = F.interpolate(visible.float(), scale_factor=2, mode="bilinear", align_corners=False)
-
-        def cut(maps: Tensor, stride: int = 1) -> Tensor:
-            return maps[..., : -(-height // stride), : -(-width // stride)]
-
+        cut = partial(unpad, size=size)
         return Prediction(
-            disparities=(cut(full), cut(half, 2)),
-            visible_logits=(cut(visible_full), cut(visible.float(), 2)),
-            matching_logits=(cut(raw_logits.float(), CELL_PX), cut(logits, CELL_PX)),
-            features=(cut(context, CELL_PX), cut(middle, 2 * CELL_PX)),
+            disparities=(cut(full), cut(half, stride=2)),
+            visible_logits=(cut(visible_full), cut(visible.float(), stride=2)),
+            matching_logits=(cut(raw_logits.float(), stride=CELL_PX), cut(logits, stride=CELL_PX)),
+            features=(cut(context, stride=CELL_PX), cut(middle, stride=2 * CELL_PX)),
         )
 
     def _correlate(self, left: Tensor, right: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -94,6 +95,11 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     height, width = image.shape[-2:]
     bottom, right = -height % multiple, -width % multiple
     return F.pad(image, (0, right, 0, bottom), mode="replicate")
+
+
+def unpad(maps: Tensor, size: Sequence[int], stride: int = 1) -> Tensor:
+    """The part of maps of a padded image, at 1/`stride` of it, that belongs to the image of `size` (height, width)."""
+    return maps[..., : -(-size[0] // stride), : -(-size[1] // stride)]
 
 
 def _require_metric(rig: Rig) -> None:
