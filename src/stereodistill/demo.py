@@ -32,9 +32,7 @@ NUM_TRAIN, NUM_TEST, SIZE = 96, 48, (192, 640)
 NUM_FLYING = 256
 STREET = {
     "driving_rig": 1.0,
-    "focal_width": (0.58, 0.58),
-    "baseline_m": (0.54, 0.54),
-    "camera_height_m": (1.65, 1.65),
+    "rig_spread": 0.0,
     "largest_disparity": (0.3, 0.3),
     "sensor": {"grey_share": 0.0},
 }

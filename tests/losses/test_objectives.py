@@ -43,6 +43,24 @@ def test_visibility_is_not_trained_without_the_right_ground_truth():
     assert supervised_stereo(prediction, batch, SupervisedLoss()).terms["visibility"].item() == 0
 
 
+def test_thin_things_count_more_in_disparity_and_matching():
+    pair = make_pair(4.0, right=False)
+    pair.left.disparity[..., 6:8] = 8.0  # a pole of 2 in 16 columns, two of the four columns of its cells
+    logits = torch.zeros(1, 4, 2, 4)
+    logits[:, 2] = 1.0
+    prediction = Prediction(disparities=scales(4.0, 1), matching_logits=(logits, logits))
+    plain = supervised_stereo(prediction, collate([pair]), SupervisedLoss(matching_weight=1.0))
+    weighted = supervised_stereo(
+        prediction, collate([pair]), SupervisedLoss(matching_weight=1.0, thin_weight=3.0, thin_px=6)
+    )
+    assert plain.terms["disparity"].item() == pytest.approx(4.0 * 2 / 16 / 20)
+    assert weighted.terms["disparity"].item() == pytest.approx(4.0 * 6 / 20 / 20)
+    all_but_peak, peak = np.log(3 + np.e), np.log(3 + np.e) - 1
+    # Cells weigh 1, 2 (the pole's, on average), 1, 1; the pole's target: displacement 2 in three parts of four.
+    assert plain.terms["matching"].item() == pytest.approx((3.5 * all_but_peak + 0.5 * peak) / 4, rel=1e-5)
+    assert weighted.terms["matching"].item() == pytest.approx((3.5 * all_but_peak + 1.5 * peak) / 5, rel=1e-5)
+
+
 def test_coarse_scales_speak_full_resolution_pixels():
     batch = collate([make_pair(4.0)])
     perfect = Prediction(disparities=scales(4.0))

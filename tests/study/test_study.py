@@ -14,7 +14,7 @@ from stereodistill.study.plan import Claim, row_names
 from stereodistill.study.run import Runner
 from stereodistill.weights import read_header
 
-STREET = {"driving_rig": 1.0, "baseline_m": [0.54, 0.54], "focal_width": [0.58, 0.58], "largest_disparity": [0.3, 0.3]}
+STREET = {"driving_rig": 1.0, "rig_spread": 0.0, "largest_disparity": [0.3, 0.3]}
 PLAN = {
     "title": "small",
     "cite": "a test",

@@ -14,7 +14,7 @@ from stereodistill.synth.scene import NUM_TEXTURES, Scene
 from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.street import StreetConfig, neighbour, street_scene
 from stereodistill.synth.street_setting import draw_ground, draw_light
-from stereodistill.synth.street_sides import woods
+from stereodistill.synth.street_sides import undergrowth, woods
 from stereodistill.synth.textures import draw_textures, texture_bank
 
 SIZE = (128, 224)
@@ -144,6 +144,14 @@ def test_driving_rig_looks_like_driving():
     assert float(batch.pair.rig.baseline_m.median()) > 0.35
 
 
+def test_without_spread_every_street_has_the_same_rig():
+    config = StreetConfig(driving_rig=1.0, rig_spread=0.0, largest_disparity=(0.4, 0.4))
+    scenes = [street_scene(rng(3, 0, index, 0), config, (96, 320)) for index in range(20)]
+    assert {(s.focal_width, s.baseline_m, s.position[1]) for s in scenes} == {(0.58, 0.54, 1.65)}
+    spread = config.model_copy(update={"rig_spread": 1.0})
+    assert len({street_scene(rng(3, 0, index, 0), spread, (96, 320)).baseline_m for index in range(5)}) == 5
+
+
 def test_sensor_and_mirrors_change_pictures_only(clean):
     noisy = synth.render("street", seed=5, indices=range(2), size=SIZE)
     assert torch.equal(noisy.pair.left.disparity, clean.pair.left.disparity[:2])
@@ -208,6 +216,14 @@ def test_woods_are_dense_and_stay_off_the_road():
     woods(scene, scene.generator, lambda offset: offset, front=5.0)
     centers = centers_of(scene)
     assert len(centers) >= 24 and centers[:, 0].min() >= 3.0
+
+
+def test_undergrowth_is_thin_and_stays_off_the_road():
+    scene = Scene(generator=np.random.default_rng(3))
+    undergrowth(scene, scene.generator, lambda offset: offset, front=5.0)
+    assert len(scene.solids[Kind.LEAVES]) > 50 and len(scene.solids[Kind.CYLINDER]) > 10
+    assert np.array(scene.solids[Kind.CYLINDER])[:, 3].max() < 0.1
+    assert centers_of(scene)[:, 0].min() > 2.0
 
 
 def test_no_vehicle_stands_on_the_cameras():

@@ -12,6 +12,7 @@ from torch import Tensor
 from stereodistill.config import Config
 from stereodistill.losses.terms import masked_l1, matching_cross_entropy, visibility_bce
 from stereodistill.ops.resize import disparity_pyramid, mask_pyramid
+from stereodistill.ops.thin import thin_things
 from stereodistill.ops.warp import visible_in_right
 from stereodistill.types import Loss, Prediction, StereoPair, View
 
@@ -27,6 +28,9 @@ class SupervisedLoss(Config):
     """Weight of pixels that the other camera does not see, where their disparity can only be guessed."""
     visibility_weight: float = Field(default=1.0, ge=0)
     """0 for sparse ground truth: what is seen by both cameras does not follow from it."""
+    thin_weight: float = Field(default=1.0, ge=1)
+    """Weight of pixels on things at most `thin_px` wide before something farther: poles, branches (`thin_things`)."""
+    thin_px: int = Field(default=12, ge=1)
     close_pinholes: bool = False
     """3x3 maximum filter on the visibility, the border counted as visible, as the released code of Guo et al. does."""
     smooth_px: float = Field(default=0.0, ge=0)
@@ -52,6 +56,9 @@ def supervised_stereo(prediction: Prediction, pair: StereoPair, config: Supervis
     # Without ground truth of the right view nothing is known about visibility.
     known = view.valid & pair.right.valid.flatten(1).any(dim=1).reshape(-1, 1, 1, 1)
     weight = view.valid * torch.where(known & ~visible, config.hidden_weight, 1.0)
+    if config.thin_weight > 1:
+        thin = thin_things(view.disparity, view.valid, config.thin_px)
+        weight = weight * torch.where(thin, config.thin_weight, 1.0)
     terms = {"disparity": _disparity(prediction, view, weight, config) / config.unit_px}
     if prediction.earlier and config.earlier_weights:
         terms["earlier"] = _earlier(prediction, view, weight, config) / config.unit_px

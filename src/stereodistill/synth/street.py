@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from stereodistill.config import Config
 from stereodistill.rng import rng
@@ -32,6 +33,8 @@ class StreetConfig(Config):
     baseline_m: tuple[float, float] = (0.06, 0.8)
     driving_rig: float = 0.4
     """Share of samples with the common rig of driving data: focal 0.58 widths, baseline 0.54 m, height 1.65 m."""
+    rig_spread: float = Field(default=1.0, ge=0)
+    """How much that rig differs from sample to sample; 0 = one car with one rig, whose scale a mono network can learn."""
     largest_disparity: tuple[float, float] = (0.06, 0.26)
     """Log-uniform bound on disparity, share of the width; the baseline is shortened to keep it."""
     near_share: float = 0.4
@@ -73,7 +76,7 @@ def street_scene(g: np.random.Generator, config: StreetConfig, size: tuple[int, 
     """Draw one street."""
     gloss = config.gloss * g.uniform(0.2, 1.6)
     scene = Scene(generator=g, gloss=min(gloss, 1.0))
-    style = g.choice(["town", "suburb", "country"], p=[0.42, 0.28, 0.3])
+    style = g.choice(["town", "suburb", "country"], p=[0.36, 0.24, 0.4])
     scene.ground = draw_ground(g, style)
     draw_camera(scene, g, config, size)
     draw_light(scene, g)

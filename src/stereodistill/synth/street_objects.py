@@ -113,6 +113,20 @@ def leafy(scene: Scene, g: np.random.Generator, center, half, foliage: Finish, h
         scene.add(Kind.ELLIPSOID, center, half, foliage, turn=turn)
 
 
+def brush(scene: Scene, g: np.random.Generator, x: float, z: float, size: float) -> None:
+    """A wild bush or a tuft: sprays of leaves one before the other, bare stems between them; no smooth outline."""
+    foliage, bark = finishes.leaves(g), finishes.bark(g)
+    for _ in range(g.integers(3, 9)):
+        half = size * np.array([g.uniform(0.35, 0.9), g.uniform(0.2, 0.6), 0.0])
+        center = (x + g.normal(0, 0.45) * size, half[1] * 0.8 + g.uniform(0, 0.9) * size, z + g.normal(0, 0.5) * size)
+        cut = (half[0] * g.uniform(12, 40), g.uniform(-0.9, 0.3))
+        scene.add(Kind.LEAVES, center, half, foliage, turn=g.uniform(-0.9, 0.9), cut=cut)
+    for _ in range(g.integers(0, 4)):
+        height, radius = size * g.uniform(0.5, 1.3), g.uniform(0.006, 0.03)
+        center = (x + g.normal(0, 0.5) * size, height, z + g.normal(0, 0.5) * size)
+        scene.add(Kind.CYLINDER, center, (radius, height, radius), bark)
+
+
 def conifer(scene: Scene, g: np.random.Generator, x: float, z: float, scale: float) -> None:
     """A fir: stacked pointed wedges."""
     foliage, height, width = finishes.leaves(g, 0.0), scale * g.uniform(2.5, 4.5), scale * g.uniform(0.5, 1.0)
@@ -162,6 +176,13 @@ def sign(scene: Scene, g: np.random.Generator, x: float, z: float) -> None:
     else:
         half = (size * g.uniform(0.8, 2.5), size)
         scene.add(Kind.CARD, (x, height, z - 0.05), (*half, 0.01), finishes.writing(g, half), turn=turn)
+
+
+def post(scene: Scene, g: np.random.Generator, x: float, z: float) -> None:
+    """A road marker or a bare stake."""
+    height, radius = g.uniform(0.4, 0.9), g.uniform(0.03, 0.08)
+    pale = Finish(a=(0.7,) * 3, b=(0.95,) * 3)
+    scene.add(Kind.CYLINDER, (x, height, z), (radius, height, radius), pale if g.random() < 0.6 else finishes.bark(g))
 
 
 def pedestrian(scene: Scene, g: np.random.Generator, x: float, z: float) -> None:

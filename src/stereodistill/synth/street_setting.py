@@ -29,9 +29,10 @@ def draw_camera(scene: Scene, g: np.random.Generator, config: StreetConfig, size
     across = g.uniform(-1.0, 1.0) * (ground.road_half_m + 1.0)
     yaw = g.normal(0, 0.06) if g.random() < 0.65 else g.uniform(-0.9, 0.9)
     if g.random() < config.driving_rig:
-        scene.focal_width = float(np.clip(0.58 * np.exp(g.normal(0, 0.08)), *config.focal_width))
-        scene.baseline_m = float(np.clip(0.54 * np.exp(g.normal(0, 0.15)), *config.baseline_m))
-        height = float(np.clip(1.65 + g.normal(0, 0.15), low, high))
+        spread = config.rig_spread
+        scene.focal_width = float(np.clip(0.58 * np.exp(spread * g.normal(0, 0.08)), *config.focal_width))
+        scene.baseline_m = float(np.clip(0.54 * np.exp(spread * g.normal(0, 0.15)), *config.baseline_m))
+        height = float(np.clip(1.65 + spread * g.normal(0, 0.15), low, high))
         across = ground.road_half_m * g.uniform(0.1, 0.8) * g.choice([-1, 1])
         yaw = g.normal(0, 0.05) if g.random() < 0.8 else g.uniform(-0.6, 0.6)
     half_view = 0.5 * size[0] / (size[1] * scene.focal_width)

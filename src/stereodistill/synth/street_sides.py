@@ -121,10 +121,12 @@ def border(scene: Scene, g: np.random.Generator, side: float, x: float, style: s
 
 def houses(scene: Scene, g: np.random.Generator, side: float, x_at, front: float, style: str) -> None:
     """A row of houses with gaps; in the country mostly trees."""
-    if style == "country" and g.random() < 0.5:
+    if style == "country" and g.random() < 0.6:
         woods(scene, g, x_at, front)
+        undergrowth(scene, g, x_at, front)
         return
     if style == "country" and g.random() < 0.5:
+        undergrowth(scene, g, x_at, front)
         for z in spots(g, 5, 120, 9.0, 0.6, scene.ground.cross):
             street_objects.tree(scene, g, x_at(front + g.uniform(1, 15)), z, g.uniform(1, 2.2), 0.0)
         return
@@ -167,6 +169,19 @@ def woods(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
         offset, z, size = front + g.uniform(-2, 5), g.uniform(4, 45), g.uniform(0.7, 2.4)
         center = (x_at(offset), g.uniform(2.6, 7.0), z)
         street_objects.leafy(scene, g, center, size * np.array([1.0, 0.6, 1.0]), dark, g.uniform(4, 10))
+
+
+def undergrowth(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
+    """A verge gone wild: bushes, saplings and tufts, road markers before them."""
+    for _ in range(g.integers(12, 36)):
+        z, size = np.exp(g.uniform(np.log(4.0), np.log(40.0))), g.uniform(0.25, 1.0)
+        street_objects.brush(scene, g, x_at(max(front + g.normal(-0.3, 1.2), front - 1.8 + size)), z, size)
+    for _ in range(g.integers(0, 10)):
+        height, radius = g.uniform(1.0, 4.0), g.uniform(0.012, 0.06)
+        place = (x_at(front + g.uniform(-1.0, 4.0)), height, g.uniform(4, 30))
+        scene.add(Kind.CYLINDER, place, (radius, height, radius), finishes.bark(g))
+    for _ in range(g.integers(0, 4)):
+        street_objects.post(scene, g, x_at(front - g.uniform(0.8, 1.8)), g.uniform(5, 40))
 
 
 def house(scene: Scene, g: np.random.Generator, side, x, z, width, height, style) -> None:
