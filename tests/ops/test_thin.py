@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from stereodistill.ops.thin import thin_things
 
-
 WIDTH = 12
 
 

@@ -34,7 +34,7 @@ class StreetConfig(Config):
     driving_rig: float = 0.4
     """Share of samples with the common rig of driving data: focal 0.58 widths, baseline 0.54 m, height 1.65 m."""
     rig_spread: float = Field(default=1.0, ge=0)
-    """How much that rig differs from sample to sample; 0 = one car with one rig, whose scale a mono network can learn."""
+    """How much that rig differs between samples; 0 = one car with one rig, whose scale a mono network can learn."""
     largest_disparity: tuple[float, float] = (0.06, 0.26)
     """Log-uniform bound on disparity, share of the width; the baseline is shortened to keep it."""
     near_share: float = 0.4
