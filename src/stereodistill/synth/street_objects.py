@@ -117,7 +117,7 @@ def brush(scene: Scene, g: np.random.Generator, x: float, z: float, size: float)
     """A wild bush or a tuft: sprays of leaves one before the other, bare stems between them; no smooth outline."""
     foliage, bark = finishes.leaves(g), finishes.bark(g)
     for _ in range(g.integers(3, 9)):
-        half = size * np.array([g.uniform(0.35, 0.9), g.uniform(0.2, 0.6), 0.0])
+        half = (size * g.uniform(0.35, 0.9), size * g.uniform(0.2, 0.6), 0.0)
         center = (x + g.normal(0, 0.45) * size, half[1] * 0.8 + g.uniform(0, 0.9) * size, z + g.normal(0, 0.5) * size)
         cut = (half[0] * g.uniform(12, 40), g.uniform(-0.9, 0.3))
         scene.add(Kind.LEAVES, center, half, foliage, turn=g.uniform(-0.9, 0.9), cut=cut)
