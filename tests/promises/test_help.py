@@ -78,8 +78,8 @@ def test_help_imports_nothing_heavy(helps):
 
 
 def test_help_takes_less_than_half_a_second():
-    # Processor time, the best of up to ten: a neighbour on the same core slows every instruction for a while.
-    assert any(_cpu_s("fit", "--help") < MAX_CPU_S for _ in range(10))
+    # Processor time, the best of three: a busy machine says nothing about the program.
+    assert min(_cpu_s("fit", "--help") for _ in range(3)) < MAX_CPU_S
 
 
 def test_every_documented_command_line_uses_options_that_exist(helps):

@@ -15,6 +15,14 @@ class Stopped(BaseException):
 
 
 class _Verbs(TyperGroup):
+    def get_params(self, ctx: Any) -> Any:
+        params = super().get_params(ctx)
+        for param in params:
+            # For a flag that is neither True nor False typer imports pydantic, half of what `--help` costs.
+            if getattr(param, "is_flag", False) and param.default is None:
+                param.default = False
+        return params
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
