@@ -73,7 +73,7 @@ def test_no_description_is_cut_off(helps):
 
 
 def test_help_imports_nothing_heavy(helps):
-    heavy = {"torch", "numpy", "cv2", "accelerate", "matplotlib", "huggingface_hub", "onnx", "rich"}
+    heavy = {"torch", "numpy", "cv2", "accelerate", "matplotlib", "huggingface_hub", "onnx", "rich", "pydantic"}
     assert heavy & set(helps[2]) == set()
 
 

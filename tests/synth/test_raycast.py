@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from stereodistill.synth.raycast import Camera, Kind, hexahedron_boxes, look, solid_corners, trace
+from stereodistill.synth.raycast import Camera, Kind, hexahedron_boxes, local_rays, look, solid_corners, trace
+from stereodistill.synth.surface import solid_surface
 
 SIZE = (60, 100)
 FOCAL_PX = 80.0
@@ -31,7 +32,7 @@ def see(kind: Kind, row: np.ndarray, view: Camera | None = None) -> tuple[torch.
 
 
 @pytest.mark.parametrize(
-    "kind", [Kind.BOX, Kind.SHELL, Kind.CYLINDER, Kind.ELLIPSOID, Kind.CARD, Kind.DISC, Kind.WEDGE]
+    "kind", [Kind.BOX, Kind.SHELL, Kind.CYLINDER, Kind.ELLIPSOID, Kind.CARD, Kind.DISC, Kind.WEDGE, Kind.ROUNDED]
 )
 def test_first_hit_straight_ahead(kind: Kind):
     """A solid of half extent 1 at 10 m is met at 9 m, a flat one at 10 m."""
@@ -69,6 +70,37 @@ def test_sphere_outline_obeys_its_equation():
     away = row[:3] - camera().position[0]
     distance = np.linalg.norm(np.cross(rays, away), axis=-1)
     np.testing.assert_array_equal(winner.numpy() == 0, distance < 1.0)
+
+
+def test_a_rounded_box_obeys_its_equation_and_its_normals_stand_on_it():
+    """Hits lie on x^4 + y^4 + z^4 = 1 of unit space; the rays that miss stay outside all along."""
+    row = solid((0.4, 1.3, 6.0), (1.5, 0.7, 2.0), turn=0.5)
+    depth, winner = see(Kind.ROUNDED, row)
+    rays = local_rays(row[None, None], camera())[0, 0]
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    direction = x[..., None] * rays[:, 0] + y[..., None] * rays[:, 1] + rays[:, 2]
+    hit = winner.numpy() == 0
+    met = rays[:, 3] + depth.numpy()[hit][:, None] * direction[hit]
+    np.testing.assert_allclose((met**4).sum(-1), 1.0, atol=2e-3)
+    along = np.linspace(2, 12, 4000)[:, None, None]
+    lowest = ((rays[:, 3] + along * direction[~hit]) ** 4).sum(-1).min(0)
+    assert hit.sum() > 500 and lowest.min() > 0.99
+
+    numbers = (x[hit], y[hit], *(np.repeat(c[:, None], hit.sum(), 1) for c in (row, rays.reshape(-1))))
+    pixel_x, pixel_y, shape, ray = (torch.from_numpy(n.astype(np.float32)) for n in numbers)
+    kinds = torch.full((int(hit.sum()),), int(Kind.ROUNDED))
+    normal = torch.stack(solid_surface(kinds, shape, ray, pixel_x, pixel_y, depth[winner == 0]).normal)
+    field = np.full((3, *SIZE), np.nan)
+    field[:, hit] = normal.numpy()
+    point = camera().position[0] + depth.numpy()[..., None] * (
+        x[..., None] * camera().directions()[0][:, 0]
+        + y[..., None] * camera().directions()[0][:, 1]
+        + camera().directions()[0][:, 2]
+    )
+    step = point[:, 2:] - point[:, :-2]
+    slope = np.abs((step * field[:, :, 1:-1].transpose(1, 2, 0)).sum(-1)) / np.linalg.norm(step, axis=-1)
+    inner = hit[:, 2:] & hit[:, :-2] & hit[:, 1:-1]
+    assert np.median(slope[inner]) < 0.01
 
 
 def test_wedge_narrows_to_its_ridge():

@@ -33,7 +33,7 @@ class _Verbs(TyperGroup):
 # Plain help: rich would take longer to import than everything else together.
 _PLAIN: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
 app = typer.Typer(cls=_Verbs, **_PLAIN)
-_weights = typer.Typer(help="The weights that are shipped, and what weights say.", **_PLAIN)
+_weights = typer.Typer(cls=_Verbs, help="The weights that are shipped, and what weights say.", **_PLAIN)
 
 
 def _print_version(wanted: bool) -> None:

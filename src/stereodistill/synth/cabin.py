@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stereodistill.synth import mirror
 from stereodistill.synth.materials import band, hash01, sample_noise
 
 SEAT_ROWS = (-0.45, 0.2)
@@ -32,11 +31,11 @@ def panes(p: Tensor, entry: list[Tensor], half: Tensor, narrow: list[Tensor], st
     return band(place, -reach, reach, step) * upright * (1 - pillar) * ~top
 
 
-def inside(p: Tensor, entry: list[Tensor], ray: list[Tensor], world: list[Tensor], light: Tensor) -> Tensor:
+def inside(p: Tensor, entry: list[Tensor], ray: list[Tensor], beyond: Tensor, light: Tensor) -> Tensor:
     """(3, P) light that comes through the panes.
 
-    `entry` and `ray` are the point of entry and the direction in the body's unit space, `world` the unit direction
-    in world axes, `p` as in `panes`, `light` (33, P or 1).
+    `entry` and `ray` are the point of entry and the direction in the body's unit space, `beyond` (3, P) what stands
+    behind the vehicle, `p` as in `panes`, `light` (33, P or 1).
     """
     ray = [torch.where(r.abs() < 1e-6, 1e-6, r) for r in ray]
     steps = [(r.sign() - e) / r for e, r in zip(entry, ray, strict=True)]
@@ -48,7 +47,7 @@ def inside(p: Tensor, entry: list[Tensor], ray: list[Tensor], world: list[Tensor
     through_top = steps[1] <= torch.minimum(steps[0], steps[2])
     far_side = torch.where(steps[0] < steps[2], leave[2], leave[0]).abs()
     window = ~through_top & (far_side < 0.9) & (leave[1] > -0.7)
-    color = torch.where(window, 0.75 * mirror.surroundings(world, light), trim)
+    color = torch.where(window, 0.75 * beyond, trim)
     rows = torch.where(ray[2] > 0, *(torch.full_like(length, z) for z in SEAT_ROWS))
     others = SEAT_ROWS[0] + SEAT_ROWS[1] - rows
     # The farther row first, so that the nearer one hides it.

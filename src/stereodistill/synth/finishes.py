@@ -108,7 +108,7 @@ def car_paint(g: np.random.Generator, gloss: float) -> Finish:
         g.choice([0.0, 0.02, 0.08, 0.13, 0.35, 0.55, 0.6, 0.65, g.random()]), g.uniform(0.4, 0.9), g.uniform(0.2, 0.7)
     )
     if g.random() < 0.65:
-        color = hsv(g.random(), g.uniform(0, 0.08), g.choice([0.1, 0.25, 0.45, 0.7, 0.92]))
+        color = hsv(g.random(), g.uniform(0, 0.08), g.choice([0.03, 0.1, 0.25, 0.45, 0.7, 0.92]))
     return Finish(a=times(color, 0.93), b=times(color, 1.05), weights=(0.6, 0.0, 0.0, 0.0), period_m=6.0, gloss=gloss)
 
 

@@ -150,7 +150,7 @@ class Shader:
         light, direction = per_point(pixels.light, mirrors), [d[mirrors] for d in pixels.direction]
         point = [per_point(pixels.origin, mirrors)[i] + pixels.depth[mirrors] * direction[i] for i in range(3)]
         across, mirrored = mirror.reflected(direction, mirror.dented([n[mirrors] for n in surface.normal], point))
-        sky = mirror.surroundings(mirrored, light)
+        sky = mirror.surroundings(mirrored, light, point, per_point(self.road(pixels.sample), mirrors))
         seen = torch.zeros_like(color).index_copy_(1, mirrors, sky)
         color = self.patterned(color, appearance, surface, seen, pixels.sample)
         color = color * self.incoming(surface.normal, pixels, self.lit(surface.normal, pixels))
@@ -161,6 +161,10 @@ class Shader:
         color.index_add_(1, mirrors, (sky - color[:, mirrors]) * fresnel + highlight * 0.8)
         return color + appearance[0:3] * appearance[14]
 
+    def road(self, sample: Tensor) -> Tensor:
+        """(2, P or 1) place of the road's middle across the street and its half width, metres."""
+        return self.per_pixel(self.ground, sample)[48:50]
+
     def cabins(self, color: Tensor, solids: Tensor, rays: Tensor, surface: Surface, pixels: Pixels) -> Tensor:
         """Panes of vehicles and what shows through them."""
         chosen = (solids[LOOK + 15] == CABIN).nonzero()[:, 0]
@@ -170,8 +174,10 @@ class Shader:
         numbers = solids[LOOK + 16 :]
         ray = [rows[4 * i] * x + rows[4 * i + 1] * y + rows[4 * i + 2] for i in range(3)]
         entry = [rows[4 * i + 3] + pixels.depth[chosen] * ray[i] for i in range(3)]
-        world = unit([d[chosen] for d in pixels.direction])
-        seen = cabin.inside(numbers, entry, ray, world, per_point(pixels.light, chosen))
+        light, toward = per_point(pixels.light, chosen), [d[chosen] for d in pixels.direction]
+        point = [per_point(pixels.origin, chosen)[i] + pixels.depth[chosen] * toward[i] for i in range(3)]
+        beyond = mirror.surroundings(unit(toward), light, point, per_point(self.road(pixels.sample), chosen))
+        seen = cabin.inside(numbers, entry, ray, beyond, light)
         # Without mirror images there is nothing to see either: both views show the same colours.
         seen = torch.where(solids[LOOK + 13] > 0, seen, 0.05)
         # A wedge gets narrower and shorter towards its top.

@@ -37,7 +37,7 @@ class StreetConfig(Config):
     """How much that rig differs between samples; 0 = one car with one rig, whose scale a mono network can learn."""
     largest_disparity: tuple[float, float] = (0.06, 0.26)
     """Log-uniform bound on disparity, share of the width; the baseline is shortened to keep it."""
-    near_share: float = 0.4
+    near_share: float = 0.5
     """Share of samples with a vehicle right beside the camera."""
     gloss: float = 0.7
     """Strength of mirror images in car bodies and panes, which no matching can explain; 0 = none."""
@@ -126,7 +126,7 @@ def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, glos
 
 def neighbour(scene: Scene, g: np.random.Generator, gloss: float) -> tuple[float, float]:
     """A vehicle that overtakes, comes towards the camera or is parked beside it, cut by the picture's border."""
-    side, z = g.choice([-1.0, 1.0]), g.uniform(3.0, 9.0)
+    side, z = g.choice([-1.0, 1.0]), g.uniform(2.0, 9.0)
     x = scene.position[0] + side * g.uniform(1.9, 3.4)
     turn = g.normal(0, 0.12) + g.choice([0.0, np.pi])
     if g.random() < 0.15:

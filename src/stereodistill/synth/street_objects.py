@@ -19,33 +19,40 @@ def car(scene: Scene, g: np.random.Generator, x: float, z: float, turn: float, g
     """A saloon, estate or small van; `fine` adds lamps, plates and bumpers."""
     length, width, height = g.uniform(3.6, 4.9), g.uniform(1.65, 1.9), g.uniform(1.38, 1.85)
     paint, belt = finishes.car_paint(g, gloss), g.uniform(0.78, 0.98)
-    lower = belt - 0.25
 
     def part(kind, dx, y, dz, half, finish, cut=(0.0, 0.0)) -> None:
         px, pz = place(x, z, turn, dx, dz)
         scene.add(kind, (px, y, pz), half, finish, turn=turn, cut=cut)
 
-    body = 0.25 + lower * 0.5
-    part(Kind.BOX, 0, body, 0, (width / 2, lower * 0.32, length / 2), paint)
-    part(
-        Kind.WEDGE, 0, body + lower * 0.32 + lower * 0.09, 0, (width / 2, lower * 0.09, length / 2), paint, (0.08, 0.06)
-    )
-    cabin, top = (height - belt) / 2, 0.93 * width / 2
-    taper = (g.uniform(0.12, 0.25), g.uniform(0.25, 0.5))
+    cabin, top = (height - belt) / 2 + 0.03, 0.93 * width / 2
+    taper = (g.uniform(0.12, 0.25), g.uniform(0.25, 0.65))
     shift, reach = g.uniform(-0.35, 0.05), length * g.uniform(0.27, 0.4)
+    car_body(part, g, paint, (length, width, belt), shift - reach)
     panes = finishes.cabin(g, min(1.0, gloss * 1.6), paint)
-    part(Kind.WEDGE, 0, belt + cabin - 0.03, shift, (top, cabin, reach), panes, taper)
-    roof = (top * (1 - taper[0]) + 0.01, 0.035, reach * (1 - taper[1]) + 0.02)
-    part(Kind.BOX, 0, height - 0.04, shift, roof, paint)
+    part(Kind.WEDGE, 0, height - cabin, shift, (top, cabin, reach), panes, taper)
+    roof = (top * (1 - taper[0]) + 0.04, 0.05, reach * (1 - taper[1]) + 0.06)
+    part(Kind.ROUNDED, 0, height - 0.04, shift, roof, paint)
     tyre = Finish(a=(0.02, 0.02, 0.02), b=(0.09, 0.09, 0.09), period_m=1.0)
     for side in (-1, 1):
         for end in (-0.31, 0.31):
-            part(Kind.ELLIPSOID, side * (width / 2 - 0.06), 0.31, end * length, (0.13, 0.31, 0.31), tyre)
+            part(Kind.ELLIPSOID, side * (width / 2 - 0.12), 0.31, end * length, (0.13, 0.31, 0.31), tyre)
             if fine:
                 hub = finishes.metal(g, (0.6, 0.6, 0.62), 0.4)
-                part(Kind.ELLIPSOID, side * (width / 2 + 0.03), 0.31, end * length, (0.06, 0.19, 0.19), hub)
+                part(Kind.ELLIPSOID, side * (width / 2 - 0.03), 0.31, end * length, (0.06, 0.19, 0.19), hub)
     if fine:
         car_details(part, g, paint, (length, width, belt), reach)
+
+
+def car_body(part, g: np.random.Generator, paint: Finish, size: tuple[float, float, float], back: float) -> None:
+    """Bonnet, doors and tail below the panes, which begin at `back` m; rounded, in some cars with hard edges."""
+    length, width, belt = size
+    kind = Kind.ROUNDED if g.random() < 0.75 else Kind.BOX
+    bonnet = belt - g.uniform(0.04, 0.22)
+    part(kind, 0, (bonnet + 0.2) / 2, 0, (width / 2, (bonnet - 0.2) / 2, length / 2), paint)
+    tail, front = max(-length * 0.49, back - g.uniform(0.0, 0.8)), length * g.uniform(0.22, 0.42)
+    middle = (belt + 0.3) / 2
+    half = (width / 2 * g.uniform(0.97, 1.02), (belt - 0.3) / 2, (front - tail) / 2)
+    part(kind, 0, middle, (front + tail) / 2, half, paint)
 
 
 def car_details(part, g: np.random.Generator, paint: Finish, size: tuple[float, float, float], reach: float) -> None:
@@ -54,12 +61,12 @@ def car_details(part, g: np.random.Generator, paint: Finish, size: tuple[float, 
     for side in (-1, 1):
         red = Finish(a=(0.6, 0.02, 0.02), b=(0.8, 0.1, 0.05), gloss=0.2, glow=g.choice([0.0, 0.8]))
         white = Finish(a=(0.75, 0.75, 0.8), b=(0.9, 0.9, 0.9), gloss=0.4, glow=g.choice([0.0, 1.0]))
-        part(Kind.BOX, side * width * 0.38, 0.7, -length / 2, (width * 0.09, 0.07, 0.03), red)
-        part(Kind.BOX, side * width * 0.36, 0.66, length / 2, (width * 0.1, 0.07, 0.03), white)
+        part(Kind.ROUNDED, side * width * 0.34, 0.68, -length * 0.44, (width * 0.1, 0.08, length * 0.04), red)
+        part(Kind.ROUNDED, side * width * 0.33, 0.62, length * 0.44, (width * 0.11, 0.08, length * 0.04), white)
         part(Kind.ELLIPSOID, side * (width / 2 + 0.1), belt + 0.05, reach * 0.75, (0.11, 0.08, 0.06), paint)
     dark = finishes.metal(g, (0.06, 0.06, 0.07), 0.05)
     for end in (-1, 1):
-        part(Kind.BOX, 0, 0.38, end * length / 2, (width * 0.46, 0.09, 0.05), dark)
+        part(Kind.ROUNDED, 0, 0.38, end * length * 0.43, (width * 0.46, 0.1, length * 0.068), dark)
         plate = finishes.writing(g, (0.25, 0.055))
         part(Kind.BOX, 0, 0.52, end * length / 2, (0.25, 0.055, 0.035), plate)
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from stereodistill.synth.raycast import Kind
 
-BOX, SHELL, WEDGE, CYLINDER, ELLIPSOID, LEAFY = (
-    int(kind) for kind in (Kind.BOX, Kind.SHELL, Kind.WEDGE, Kind.CYLINDER, Kind.ELLIPSOID, Kind.LEAFY)
+BOX, SHELL, WEDGE, CYLINDER, ELLIPSOID, LEAFY, ROUNDED = (
+    int(kind) for kind in (Kind.BOX, Kind.SHELL, Kind.WEDGE, Kind.CYLINDER, Kind.ELLIPSOID, Kind.LEAFY, Kind.ROUNDED)
 )
 
 Vector = tuple[Tensor, ...]
@@ -127,7 +127,8 @@ def _unit_normal(kind: Tensor, unit, taper_x: Tensor, taper_z: Tensor) -> Vector
     """Gradient of the unit shape's surface function at the hit (not normalised)."""
     x, y, z = unit
     round_side = (kind == CYLINDER) & (y.abs() < 0.9995)
-    sphere = (kind == ELLIPSOID) | (kind == LEAFY)
+    rounded = kind == ROUNDED
+    sphere = (kind == ELLIPSOID) | (kind == LEAFY) | rounded
     wedge = kind == WEDGE
     card = ~(sphere | round_side | wedge | (kind == BOX) | (kind == SHELL) | (kind == CYLINDER))
     width_x = torch.where(wedge, 1 - taper_x * 0.5 * (y + 1), 1.0)
@@ -139,4 +140,6 @@ def _unit_normal(kind: Tensor, unit, taper_x: Tensor, taper_z: Tensor) -> Vector
     sides[1] = sides[1] + lean
     smooth = sphere | round_side
     normal_y = torch.where(round_side, 0.0, y)
-    return tuple(torch.where(smooth, s, f) for s, f in zip((x, normal_y, z), sides, strict=True))
+    power = torch.where(rounded, 3.0, 1.0)
+    bent = [s.sign() * s.abs() ** power for s in (x, normal_y, z)]
+    return tuple(torch.where(smooth, s, f) for s, f in zip(bent, sides, strict=True))
