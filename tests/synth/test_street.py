@@ -208,7 +208,10 @@ def test_a_vehicle_stands_right_beside_the_camera_when_asked_for():
         scene = Scene(generator=rng(seed, 0, 0, 1), position=(1.0, 1.6, 0.0))
         x, z = neighbour(scene, scene.generator, gloss=1.0)
         assert 1.9 <= abs(x - 1.0) <= 4.0 and 2.0 <= z <= 9.0
-        assert len(scene.solids.get(Kind.ROUNDED, scene.solids[Kind.BOX])) >= 2 and np.abs(centers_of(scene)[:, 0] - x).max() < 6
+        assert (
+            len(scene.solids.get(Kind.ROUNDED, scene.solids[Kind.BOX])) >= 2
+            and np.abs(centers_of(scene)[:, 0] - x).max() < 6
+        )
 
 
 def test_woods_are_dense_and_stay_off_the_road():
