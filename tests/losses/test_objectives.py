@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from stereodistill.losses import (
     supervised_stereo,
     unsupervised_stereo,
 )
+from stereodistill.losses.objectives import true_visibility
+from stereodistill.ops.unlike import unlike_views
 from stereodistill.types import Prediction, Rig, StereoPair, View, collate
 
 
@@ -59,6 +63,51 @@ def test_thin_things_count_more_in_disparity_and_matching():
     # Cells weigh 1, 2 (the pole's, on average), 1, 1; the pole's target: displacement 2 in three parts of four.
     assert plain.terms["matching"].item() == pytest.approx((3.5 * all_but_peak + 0.5 * peak) / 4, rel=1e-5)
     assert weighted.terms["matching"].item() == pytest.approx((3.5 * all_but_peak + 1.5 * peak) / 5, rel=1e-5)
+
+
+def wall_beside_mirror() -> StereoPair:
+    """At 4 px of disparity: a plain wall at the left, different textures in the two views at the right."""
+    pair = make_pair(4.0, height=32, width=64)
+    for seed, view in enumerate((pair.left, pair.right)):
+        blotches = torch.rand(1, 3, 8, 16, generator=torch.Generator().manual_seed(seed))
+        view.image[:] = torch.nn.functional.interpolate(blotches, scale_factor=4, mode="bilinear")[0]
+        view.image[..., :30] = 0.5
+    return pair
+
+
+def test_what_the_cameras_see_differently_counts_more():
+    pair = wall_beside_mirror()
+    batch = collate([pair])
+    unlike = unlike_views(batch.left.image, batch.right.image, batch.left.disparity, true_visibility(batch))
+    marked, others = unlike.sum().item(), (~unlike).sum().item()
+    assert marked > 300 and not unlike[..., :20].any()
+    prediction = Prediction(disparities=(torch.where(unlike, 6.0, 4.0),))
+    for weight in (1.0, 5.0):
+        loss = supervised_stereo(prediction, batch, SupervisedLoss(unlike_weight=weight))
+        expected = 2.0 * weight * marked / (weight * marked + others) / 20
+        assert loss.terms["disparity"].item() == pytest.approx(expected, rel=1e-5)
+    # Without ground truth of the right view nobody knows what both cameras see.
+    one_sided = collate([replace(pair, right=replace(pair.right, valid=torch.zeros_like(pair.right.valid)))])
+    loss = supervised_stereo(prediction, one_sided, SupervisedLoss(unlike_weight=5.0))
+    assert loss.terms["disparity"].item() == pytest.approx(2.0 * marked / (marked + others) / 20, rel=1e-5)
+
+
+def test_what_is_thin_and_seen_differently_counts_by_the_larger_weight():
+    pair = wall_beside_mirror()
+    for pole in (16, 46):  # before the wall, before the mirror
+        pair.left.disparity[..., pole : pole + 3] = 8.0
+        pair.right.disparity[..., pole - 8 : pole - 5] = 8.0
+    batch = collate([pair])
+    thin = pair.left.disparity[None] == 8
+    unlike = unlike_views(batch.left.image, batch.right.image, batch.left.disparity, true_visibility(batch))
+    assert (thin & unlike).any() and (thin & ~unlike).any() and (unlike & ~thin).any()
+    prediction = Prediction(disparities=(torch.where(thin, 10.0, 4.0),))
+    for thin_weight, unlike_weight in ((3.0, 2.0), (2.0, 3.0)):
+        weight = torch.where(thin, thin_weight, 1.0).maximum(torch.where(unlike, unlike_weight, 1.0))
+        config = SupervisedLoss(thin_weight=thin_weight, thin_px=6, unlike_weight=unlike_weight)
+        expected = 2.0 * ((weight * thin).sum() / weight.sum()).item() / 20
+        loss = supervised_stereo(prediction, batch, config)
+        assert loss.terms["disparity"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_coarse_scales_speak_full_resolution_pixels():

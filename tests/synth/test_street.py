@@ -207,11 +207,21 @@ def test_a_vehicle_stands_right_beside_the_camera_when_asked_for():
     for seed in range(5):
         scene = Scene(generator=rng(seed, 0, 0, 1), position=(1.0, 1.6, 0.0))
         x, z = neighbour(scene, scene.generator, gloss=1.0)
-        assert 1.9 <= abs(x - 1.0) <= 4.0 and 2.0 <= z <= 9.0
+        assert 2.1 <= abs(x - 1.0) <= 5.0 and 2.0 <= z <= 9.0
         assert (
             len(scene.solids.get(Kind.ROUNDED, scene.solids[Kind.BOX])) >= 2
             and np.abs(centers_of(scene)[:, 0] - x).max() < 6
         )
+
+
+def test_a_vehicle_beside_the_camera_leaves_room_for_the_widest_rig():
+    for seed in range(400):
+        scene = Scene(generator=np.random.default_rng(seed), position=(0.0, 1.2, 0.0))
+        neighbour(scene, scene.generator, gloss=1.0)
+        x, _, z, half_x, _, half_z, cos, sin = np.array([row[:8] for rows in scene.solids.values() for row in rows]).T
+        for camera_x in (0.0, StreetConfig().baseline_m[1]):
+            across, along = cos * (camera_x - x) + sin * z, sin * (camera_x - x) - cos * z
+            assert np.maximum(np.abs(across) - half_x, np.abs(along) - half_z).min() > 0.1, seed
 
 
 def test_woods_are_dense_and_stay_off_the_road():
@@ -233,10 +243,10 @@ def test_no_vehicle_stands_on_the_cameras():
     config = StreetConfig(driving_rig=1.0, objects=1.4)
     for index in range(150):
         scene = street_scene(rng(0, 0, index, 0), config, (96, 320))
-        for row in (*scene.solids.get(Kind.BOX, ()), *scene.solids.get(Kind.ROUNDED, ())):
+        for row in (row for kind in (Kind.BOX, Kind.ROUNDED, Kind.WEDGE) for row in scene.solids.get(kind, ())):
             x, y, z, half_x, half_y, half_z, cos, sin = row[:8]
-            if y - half_y > 1.0 or y + half_y < 1.0:
-                continue
+            if y - half_y > scene.position[1] or y + half_y < 0.3:
+                continue  # overhead, or a kerb
             for camera_x in (scene.position[0], scene.position[0] + scene.baseline_m):
                 dx, dz = camera_x - x, scene.position[2] - z
                 inside = abs(cos * dx - sin * dz) < half_x and abs(sin * dx + cos * dz) < half_z

@@ -13,6 +13,7 @@ from stereodistill.config import Config
 from stereodistill.losses.terms import masked_l1, matching_cross_entropy, visibility_bce
 from stereodistill.ops.resize import disparity_pyramid, mask_pyramid
 from stereodistill.ops.thin import thin_things
+from stereodistill.ops.unlike import unlike_views
 from stereodistill.ops.warp import visible_in_right
 from stereodistill.types import Loss, Prediction, StereoPair, View
 
@@ -31,6 +32,11 @@ class SupervisedLoss(Config):
     thin_weight: float = Field(default=1.0, ge=1)
     """Weight of pixels on things at most `thin_px` wide before something farther: poles, branches (`thin_things`)."""
     thin_px: int = Field(default=12, ge=1)
+    unlike_weight: float = Field(default=1.0, ge=1)
+    """Weight of pixels that look different to the two cameras: mirror images, panes (`unlike_views`).
+
+    Where they are thin as well, the larger weight holds.  Without effect on pairs whose right view has no truth.
+    """
     close_pinholes: bool = False
     """3x3 maximum filter on the visibility, the border counted as visible, as the released code of Guo et al. does."""
     smooth_px: float = Field(default=0.0, ge=0)
@@ -56,9 +62,7 @@ def supervised_stereo(prediction: Prediction, pair: StereoPair, config: Supervis
     # Without ground truth of the right view nothing is known about visibility.
     known = view.valid & pair.right.valid.flatten(1).any(dim=1).reshape(-1, 1, 1, 1)
     weight = view.valid * torch.where(known & ~visible, config.hidden_weight, 1.0)
-    if config.thin_weight > 1:
-        thin = thin_things(view.disparity, view.valid, config.thin_px)
-        weight = weight * torch.where(thin, config.thin_weight, 1.0)
+    weight = weight * _emphasis(pair, view, known & visible, config)
     terms = {"disparity": _disparity(prediction, view, weight, config) / config.unit_px}
     if prediction.earlier and config.earlier_weights:
         terms["earlier"] = _earlier(prediction, view, weight, config) / config.unit_px
@@ -79,6 +83,18 @@ def supervised_stereo(prediction: Prediction, pair: StereoPair, config: Supervis
             raw, view.disparity, seen, config.cell_px
         )
     return Loss(terms=terms)
+
+
+def _emphasis(pair: StereoPair, view: View, visible: Tensor, config: SupervisedLoss) -> Tensor:
+    """(B, 1, H, W), at least 1: how much more a pixel counts that a mean over all pixels hardly notices."""
+    emphasis = torch.ones_like(view.disparity)
+    if config.thin_weight > 1:
+        thin = thin_things(view.disparity, view.valid, config.thin_px)
+        emphasis = torch.where(thin, config.thin_weight, emphasis)
+    if config.unlike_weight > 1:
+        unlike = unlike_views(pair.left.image, pair.right.image, view.disparity, visible & view.valid)
+        emphasis = torch.where(unlike, emphasis.clamp(min=config.unlike_weight), emphasis)
+    return emphasis
 
 
 def _disparity(prediction: Prediction, view: View, weight: Tensor, config: SupervisedLoss) -> Tensor:

@@ -14,6 +14,7 @@ from stereodistill.synth.surface import dot, unit
 VERGE_M, FARTHEST_M, UNIT_M = 2.0, 80.0, 8.0
 """Mirrored things stand this far beside the road, at most this far away, and are about this large; metres."""
 LANE_M, BLUR_RAD = 3.5, 0.02
+"""Between two painted lines of the mirrored road; how much paint and glass blur what they mirror."""
 _DENTS = (((2.3, 0.6, 1.1), 0.3), ((0.7, 1.9, 0.4), 1.9), ((1.3, 0.5, 2.6), 4.1))
 """Per axis: wave numbers (rad per metre) and phase of the slow bending of a panel."""
 

@@ -147,8 +147,7 @@ class Shader:
         color = materials.noise_color(appearance, surface)
         mirrors = (appearance[13] > 0) | (appearance[15] == FACADE)
         mirrors = mirrors.nonzero()[:, 0]
-        light, direction = per_point(pixels.light, mirrors), [d[mirrors] for d in pixels.direction]
-        point = [per_point(pixels.origin, mirrors)[i] + pixels.depth[mirrors] * direction[i] for i in range(3)]
+        light, direction, point = met(pixels, mirrors)
         across, mirrored = mirror.reflected(direction, mirror.dented([n[mirrors] for n in surface.normal], point))
         sky = mirror.surroundings(mirrored, light, point, per_point(self.road(pixels.sample), mirrors))
         seen = torch.zeros_like(color).index_copy_(1, mirrors, sky)
@@ -174,8 +173,7 @@ class Shader:
         numbers = solids[LOOK + 16 :]
         ray = [rows[4 * i] * x + rows[4 * i + 1] * y + rows[4 * i + 2] for i in range(3)]
         entry = [rows[4 * i + 3] + pixels.depth[chosen] * ray[i] for i in range(3)]
-        light, toward = per_point(pixels.light, chosen), [d[chosen] for d in pixels.direction]
-        point = [per_point(pixels.origin, chosen)[i] + pixels.depth[chosen] * toward[i] for i in range(3)]
+        light, toward, point = met(pixels, chosen)
         beyond = mirror.surroundings(unit(toward), light, point, per_point(self.road(pixels.sample), chosen))
         seen = cabin.inside(numbers, entry, ray, beyond, light)
         # Without mirror images there is nothing to see either: both views show the same colours.
@@ -236,6 +234,16 @@ class Shader:
 def per_point(light: Tensor, index: Tensor) -> Tensor:
     """The light (33, P or 1) of the listed pixels."""
     return light if light.shape[1] == 1 else light[:, index]
+
+
+def met(pixels: Pixels, index: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Light, ray direction and seen point (world axes, metres) of the listed points."""
+    origin, direction = per_point(pixels.origin, index), [d[index] for d in pixels.direction]
+    return (
+        per_point(pixels.light, index),
+        direction,
+        [o + pixels.depth[index] * d for o, d in zip(origin, direction, strict=True)],
+    )
 
 
 def ground_color(columns: Tensor, surface: Surface) -> Tensor:

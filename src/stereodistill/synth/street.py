@@ -127,8 +127,9 @@ def add_traffic(scene: Scene, g: np.random.Generator, config: StreetConfig, glos
 def neighbour(scene: Scene, g: np.random.Generator, gloss: float) -> tuple[float, float]:
     """A vehicle that overtakes, comes towards the camera or is parked beside it, cut by the picture's border."""
     side, z = g.choice([-1.0, 1.0]), g.uniform(2.0, 9.0)
-    x = scene.position[0] + side * g.uniform(1.9, 3.4)
+    x = scene.position[0] + side * g.uniform(2.1, 3.4)
     turn = g.normal(0, 0.12) + g.choice([0.0, np.pi])
+    x += side * 2.4 * abs(np.sin(turn))  # its corners keep off the cameras
     if g.random() < 0.15:
         x += side * 0.6
         street_objects.truck(scene, g, x, z + 2, turn, gloss)

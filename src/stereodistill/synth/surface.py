@@ -140,6 +140,5 @@ def _unit_normal(kind: Tensor, unit, taper_x: Tensor, taper_z: Tensor) -> Vector
     sides[1] = sides[1] + lean
     smooth = sphere | round_side
     normal_y = torch.where(round_side, 0.0, y)
-    power = torch.where(rounded, 3.0, 1.0)
-    bent = [s.sign() * s.abs() ** power for s in (x, normal_y, z)]
+    bent = [torch.where(rounded, s * s * s, s) for s in (x, normal_y, z)]
     return tuple(torch.where(smooth, s, f) for s, f in zip(bent, sides, strict=True))
