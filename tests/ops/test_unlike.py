@@ -25,7 +25,11 @@ def test_a_wall_looks_alike():
     assert not unlike_views(*views()).any()
 
 
-@pytest.mark.parametrize("change", [lambda x: 0.6 * x, lambda x: x**1.5, lambda x: 0.5 * x + 0.3], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [lambda x: 0.6 * x, lambda x: x**1.5, lambda x: 0.5 * x + 0.3],
+    ids=["exposure", "gamma", "haze"],
+)
 def test_exposure_gamma_and_haze_do_not_count(change):
     left, right, disparity, visible = views()
     assert not unlike_views(left, change(right), disparity, visible).any()
