@@ -10,7 +10,7 @@ from stereodistill.ops.image import local_contrast
 from stereodistill.ops.warp import warp_to_left
 
 DIFFERENCE = 0.4
-"""In units of the local spread.  Rows one pixel off change what is chosen by less than a tenth."""
+"""In units of the local spread; with rows one pixel off less than a tenth more is found."""
 BLUR_PX, WINDOW_PX = 5, 9
 """Sides of the squares over which contrast is averaged before, and differences after, the comparison."""
 
