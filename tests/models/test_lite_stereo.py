@@ -102,3 +102,30 @@ def test_it_learns_a_single_pair():
         optimizer.step()
         errors.append(error.item())
     assert sum(errors[-5:]) < 0.5 * sum(errors[:5])
+
+
+def test_surfaces_go_on_where_the_right_camera_does_not_see_them(monkeypatch):
+    pair = render("street", seed=5, indices=[0, 1, 2, 3], size=(160, 512)).pair
+    network, _ = load_weights("lite_stereo")
+    views, truth = (pair.left.image, pair.right.image), pair.left.disparity
+    with torch.no_grad():
+        continued = network(*views).disparities[0]
+        monkeypatch.setattr("stereodistill.models.lite_stereo.continue_left", lambda disparity: disparity)
+        guessed = network(*views).disparities[0]
+    columns = torch.arange(512)
+    assert torch.equal(continued[columns >= guessed], guessed[columns >= guessed])
+    strip = pair.left.valid & (columns < truth)
+    wrong = [
+        (((d - truth).abs() > 3) & ((d - truth).abs() > 0.05 * truth))[strip].float().mean()
+        for d in (continued, guessed)
+    ]
+    assert wrong[0] < wrong[1]
+
+
+def test_while_training_the_network_learns_to_guess_the_strip_itself(monkeypatch):
+    monkeypatch.setattr("stereodistill.models.lite_stereo.continue_left", torch.zeros_like)
+    network = build("lite_stereo", max_disparity_px=64, width=32)
+    left, right = torch.rand(2, 2, 3, 64, 96)
+    with torch.no_grad():
+        assert network.train()(left, right).disparities[0].all()
+        assert not network.eval()(left, right).disparities[0].any()

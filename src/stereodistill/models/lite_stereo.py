@@ -2,8 +2,9 @@
 
 Shared U-shaped features -> 1-D correlation at 1/4 and 1/8 scale -> 2-D and 3-D aggregation to a distribution over
 displacements, with evidence spread within surfaces -> sub-pixel expectation around its peak -> one warping
-refinement at 1/2 scale -> convex upsampling.  The raw correlation itself is added to the final scores and supervised
-by its own cross-entropy, so that the network need not discover that correlation means matching.
+refinement at 1/2 scale -> convex upsampling -> surfaces continued into the strip that the right camera does not see.
+The raw correlation itself is added to the final scores and supervised by its own cross-entropy, so that the network
+need not discover that correlation means matching.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from stereodistill.models.aggregation import Aggregation, Propagation, VolumeAggregation, unit_groups
 from stereodistill.models.layers import Residual, Up, conv
+from stereodistill.ops.border import continue_left
 from stereodistill.ops.correlation import correlation_1d, local_correlation_1d
 from stereodistill.ops.geometry import pad_to_multiple, unpad
 from stereodistill.ops.image import local_contrast
@@ -35,7 +37,8 @@ class LiteStereo(nn.Module):
     """Left and right image (B, 3, H, W) in [0, 1] -> disparity of the left view and its visibility in the right.
 
     `max_disparity_px` bounds what the correlation can find (pixels of the input width).  Any size; the input
-    is padded inside to a multiple of `STRIDE`.  `Prediction.disparities` are at 1 and 1/2;
+    is padded inside to a multiple of `STRIDE`.  `Prediction.disparities` are at 1 and 1/2, the first with
+    `continue_left` unless in training mode, where the network itself learns to guess what lies there;
     `Prediction.matching_logits` are (raw correlation, aggregated scores), each (B, D, H/4, W/4);
     `features` are at 1/4 and 1/8.  Sizes are rounded up.
     """
@@ -75,8 +78,9 @@ class LiteStereo(nn.Module):
         full = convex_upsample(half, up_logits.float(), 2)
         visible_full = F.interpolate(visible.float(), scale_factor=2, mode="bilinear", align_corners=False)
         cut = partial(unpad, size=size)
+        full = cut(full)
         return Prediction(
-            disparities=(cut(full), cut(half, stride=2)),
+            disparities=(full if self.training else continue_left(full), cut(half, stride=2)),
             visible_logits=(cut(visible_full), cut(visible.float(), stride=2)),
             matching_logits=(cut(raw_logits.float(), stride=CELL_PX), cut(logits, stride=CELL_PX)),
             features=(cut(context, stride=CELL_PX), cut(middle, stride=2 * CELL_PX)),
