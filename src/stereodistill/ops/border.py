@@ -14,8 +14,10 @@ ROWS = 16
 """Rows above and below that share one slope with a row."""
 SURFACE = (0.1, 0.03)
 """Relative distance from a surface that hardly counts: at first from its mean level, then from the line through it."""
-ALIKE = 0.5
+ALIKE = 0.25
 """Relative difference beyond which something in the strip is not taken for the surface beside it."""
+TRUST = 0.2
+"""Relative difference from a line at which it has little say any more."""
 
 
 def continue_left(disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
@@ -23,8 +25,9 @@ def continue_left(disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W
 
     There nothing can be matched, and a network that guesses makes slanted surfaces level off: the side of a car
     beside the camera.  A plane in space has disparities that are linear in the image, so in each row a line is
-    fitted to the disparities beside the strip.  It replaces those in the strip that are like it: another surface
-    that begins inside the strip stays as it was, and so does all that the right camera sees.
+    fitted to the disparities beside the strip, and draws those in the strip to itself that are like it, the more so
+    the nearer they are.  Another surface that begins inside the strip stays as it was, and so does all that the right
+    camera sees.
     """
     level = disparity.float().squeeze(1)
     columns = torch.arange(level.shape[-1], device=level.device, dtype=level.dtype)
@@ -32,21 +35,23 @@ def continue_left(disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W
     strip = torch.where(hidden, columns + 1, 0.0).amax(dim=-1, keepdim=True)
     beside, offset, slope = _lines(level, strip)
     line = beside * (offset + slope * (columns - strip) / strip.clamp(min=1))
-    alike = ((level - beside).abs() < ALIKE * beside) & ((level - line).abs() < ALIKE * level)
-    # A line below `columns` would claim that the right camera sees the pixel after all.
-    continued = torch.where(hidden & alike & (line > columns), line, level)
+    alike = (level - beside).abs() < ALIKE * beside
+    drawn = torch.lerp(level, line, torch.exp(-(((line - level) / (TRUST * level)) ** 4)))
+    # A disparity below `columns` would claim that the right camera sees the pixel after all.
+    continued = torch.where(hidden & alike & (drawn > columns), drawn, level)
     return continued.unsqueeze(1).to(disparity.dtype)
 
 
 def _lines(level: Tensor, strip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each row, each (B, H, 1): the mean disparity beside the strip, and in units of it and of the strip's width the
+    """Of each row, each (B, H, 1): the disparity right beside the strip, and in units of it and of the strip's width the
     offset and slope of the line from there to the right."""
     width = level.shape[-1]
-    ahead = (torch.arange(SAMPLES, device=level.device) + 0.5) / SAMPLES * REACH
-    sampled = strip + ahead * strip
+    evenly = (torch.arange(SAMPLES, device=level.device) + 0.5) / SAMPLES * REACH
+    sampled = (strip + evenly * strip).floor()
+    ahead = (sampled - strip) / strip.clamp(min=1)
     inside = (sampled <= width - 1).to(level.dtype)
     values = level.gather(2, sampled.long().clamp(max=width - 1))
-    beside = values[..., : SAMPLES // 4].mean(dim=-1, keepdim=True)
+    beside = values[..., :2].mean(dim=-1, keepdim=True)
     values = values / beside
     fitted = torch.ones_like(values)
     for distance in SURFACE:
