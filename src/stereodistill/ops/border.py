@@ -43,8 +43,10 @@ def continue_left(disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W
 
 
 def _lines(level: Tensor, strip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each row, each (B, H, 1): the disparity right beside the strip, and in units of it and of the strip's width the
-    offset and slope of the line from there to the right."""
+    """Of each row, each (B, H, 1): the disparity right beside the strip, offset and slope of the line from there on.
+
+    Offset and slope are in units of that disparity and of the strip's width.
+    """
     width = level.shape[-1]
     evenly = (torch.arange(SAMPLES, device=level.device) + 0.5) / SAMPLES * REACH
     sampled = (strip + evenly * strip).floor()
