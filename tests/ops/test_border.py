@@ -90,3 +90,13 @@ def test_maps_of_a_batch_do_not_meet_and_keep_their_precision():
     together = continue_left(given)
     assert torch.equal(together, torch.cat([continue_left(one[None]) for one in given]))
     assert continue_left(given.bfloat16()).dtype == torch.bfloat16
+
+
+def test_a_row_without_disparity_leaves_its_neighbours_alone():
+    truth = plane(60, -0.1)
+    given = levelled_off(truth)
+    given[..., 20, :] = 0.0
+    continued = continue_left(given)
+    others = torch.arange(SIZE[0]) != 20
+    assert not continued[..., 20, :].any()
+    assert (continued - truth)[..., others, :].abs().max() < 0.5

@@ -13,7 +13,8 @@ SAMPLES = 32
 ROWS = 16
 """Rows above and below that share one slope with a row."""
 SURFACE = (0.1, 0.03)
-"""Relative distance from a surface that hardly counts: at first from its mean level, then from the line through it."""
+"""Relative distance from a surface that hardly counts: at first from its level right beside the strip, then from the
+line through it."""
 ALIKE = 0.25
 """Relative difference beyond which something in the strip is not taken for the surface beside it."""
 TRUST = 0.2
@@ -28,6 +29,8 @@ def continue_left(disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W
     fitted to the disparities beside the strip, and draws those in the strip to itself that are like it, the more so
     the nearer they are.  Another surface that begins inside the strip stays as it was, and so does all that the right
     camera sees.
+
+    In and out: pixels of the map's own width, positive.  Own work.
     """
     level = disparity.float().squeeze(1)
     columns = torch.arange(level.shape[-1], device=level.device, dtype=level.dtype)
@@ -51,9 +54,10 @@ def _lines(level: Tensor, strip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     evenly = (torch.arange(SAMPLES, device=level.device) + 0.5) / SAMPLES * REACH
     sampled = (strip + evenly * strip).floor()
     ahead = (sampled - strip) / strip.clamp(min=1)
-    inside = (sampled <= width - 1).to(level.dtype)
     values = level.gather(2, sampled.long().clamp(max=width - 1))
-    beside = values[..., :2].mean(dim=-1, keepdim=True)
+    inside = ((sampled <= width - 1) & (values > 0)).to(level.dtype)
+    # Of few samples, for a narrow part of the surface may be all that is seen of it.
+    beside = values[..., :2].mean(dim=-1, keepdim=True).clamp(min=1e-3)
     values = values / beside
     fitted = torch.ones_like(values)
     for distance in SURFACE:
