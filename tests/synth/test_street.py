@@ -14,7 +14,7 @@ from stereodistill.synth.scene import NUM_TEXTURES, Scene
 from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.street import StreetConfig, neighbour, street_scene
 from stereodistill.synth.street_setting import draw_ground, draw_light
-from stereodistill.synth.street_sides import undergrowth, woods
+from stereodistill.synth.street_sides import thicket, undergrowth, woods
 from stereodistill.synth.textures import draw_textures, texture_bank
 
 SIZE = (128, 224)
@@ -229,6 +229,28 @@ def test_woods_are_dense_and_stay_off_the_road():
     woods(scene, scene.generator, lambda offset: offset, front=5.0)
     centers = centers_of(scene)
     assert len(centers) >= 24 and centers[:, 0].min() >= 3.0
+
+
+def test_a_thicket_is_mostly_leaves_and_ends_a_few_metres_behind_its_edge():
+    for seed in range(4):
+        scene = Scene(generator=np.random.default_rng(seed))
+        thicket(scene, scene.generator, lambda offset: offset, front=5.0)
+        rows = np.array([row for kind, rows in scene.solids.items() if kind != Kind.BOX for row in rows])
+        x, y, z, _, half_y, _ = rows[:, :6].T
+        assert x.min() > 3.5 and x.max() < 15.0  # between the road and the dark inside
+        across = rows[:, 3:6:2].max(axis=1)
+        (inside,) = scene.solids[Kind.BOX]
+        assert 6.0 <= inside[0] - inside[3] <= 10.0
+        at = np.stack(np.meshgrid(np.geomspace(5, 40, 40), np.linspace(0.3, 2.5, 20)), axis=-1).reshape(-1, 1, 2)
+        covered = (np.abs(at[..., 0] - z) < across) & (np.abs(at[..., 1] - y) < half_y)
+        assert covered.any(axis=1).mean() > 0.5  # the rest shows the dark inside
+
+
+def test_dull_leaves_have_less_contrast_and_the_same_mean():
+    leaves = finishes.leaves(np.random.default_rng(0))
+    dull = finishes.dull(leaves, 0.25)
+    assert np.subtract(dull.b, dull.a) == pytest.approx(0.75 * np.subtract(leaves.b, leaves.a))
+    assert np.add(dull.b, dull.a) == pytest.approx(np.add(leaves.b, leaves.a))
 
 
 def test_undergrowth_is_thin_and_stays_off_the_road():

@@ -87,6 +87,13 @@ def shaded(finish: Finish, factor: float) -> Finish:
     return replace(finish, a=times(finish.a, factor), b=times(finish.b, factor))
 
 
+def dull(finish: Finish, share: float) -> Finish:
+    """The same finish with less contrast: both colours this share of the way to their mean."""
+    a, b = np.array(finish.a), np.array(finish.b)
+    middle = (a + b) / 2
+    return replace(finish, a=tuple(a + share * (middle - a)), b=tuple(b + share * (middle - b)))
+
+
 def bark(g: np.random.Generator) -> Finish:
     """Trunks and wooden posts."""
     color = hsv(g.uniform(0.05, 0.1), g.uniform(0.15, 0.5), g.uniform(0.2, 0.45))

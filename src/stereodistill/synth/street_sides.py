@@ -122,7 +122,7 @@ def border(scene: Scene, g: np.random.Generator, side: float, x: float, style: s
 def houses(scene: Scene, g: np.random.Generator, side: float, x_at, front: float, style: str) -> None:
     """A row of houses with gaps; in the country mostly trees."""
     if style == "country" and g.random() < 0.6:
-        woods(scene, g, x_at, front)
+        (thicket if g.random() < 0.5 else woods)(scene, g, x_at, front)
         undergrowth(scene, g, x_at, front)
         return
     if style == "country" and g.random() < 0.5:
@@ -169,6 +169,34 @@ def woods(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
         offset, z, size = front + g.uniform(-2, 5), g.uniform(4, 45), g.uniform(0.7, 2.4)
         center = (x_at(offset), g.uniform(2.6, 7.0), z)
         street_objects.leafy(scene, g, center, size * np.array([1.0, 0.6, 1.0]), dark, g.uniform(4, 10))
+
+
+def thicket(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
+    """A forest's edge so dense that one sees a few metres into it: leaves down to the ground, little light inside."""
+    light, dullness = g.uniform(0.25, 1.0), g.uniform(0.0, 0.5)
+    shades = [
+        finishes.dull(finishes.shaded(finishes.leaves(g, 0.05), light * g.uniform(0.6, 1.2)), dullness)
+        for _ in range(4)
+    ]
+    bark, deep, top = finishes.shaded(finishes.bark(g), light), g.uniform(1.0, 5.0), g.uniform(4.0, 10.0)
+    inside = finishes.shaded(shades[0], g.uniform(0.15, 0.8))
+    scene.add(Kind.BOX, (x_at(front + deep + 12), top / 2, 55.0), (12.0, top / 2, 70.0), inside)
+    holes_rad_m = g.uniform(5, 25)
+    for _ in range(g.integers(70, 130)):
+        z = np.exp(g.uniform(np.log(3.0), np.log(60.0)))
+        size = g.uniform(0.4, 1.1) * (0.6 + 0.04 * z)  # what is far away need not be fine
+        offset, y = front + 0.6 * size + deep * g.random() ** 1.5, g.uniform(0.0, 0.9) * top * min(1.0, 0.4 + z / 20)
+        half, finish = size * np.array([1.2, g.uniform(0.5, 1.0), 1.2]), shades[g.integers(4)]
+        if g.random() < 0.5:
+            cut = (half[0] * holes_rad_m * g.uniform(0.8, 1.6), g.uniform(-1.2, -0.3))
+            center, half = (x_at(offset - 0.4 * size), y, z), (half[0], half[1], 0.01)
+            scene.add(Kind.LEAVES, center, half, finish, turn=g.uniform(-1.4, 1.4), cut=cut)
+        else:
+            street_objects.leafy(scene, g, (x_at(offset), y, z), half, finish, holes_rad_m * (g.random() < 0.7))
+    for _ in range(g.integers(4, 16)):
+        height, radius = g.uniform(3, 9), g.uniform(0.02, 0.2)
+        center = (x_at(front + deep * g.random()), height, np.exp(g.uniform(np.log(4.0), np.log(50.0))))
+        scene.add(Kind.CYLINDER, center, (radius, height, radius), bark)
 
 
 def undergrowth(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
