@@ -1,7 +1,7 @@
 """Promise: `lite_stereo` matches one 1242x375 pair in at most 0.5 s on 2 CPU cores in float32.
 
-A pixel of a small picture (640x192) costs at most 1.5 times as much as one of that pair. And, since hosts differ, the
-pair takes at most 2.5 times as long as matrix products of as many operations on the same machine.
+And a pixel of a small picture (640x192) costs at most 1.5 times as much as one of that pair. Since hosts differ, the
+limit of this one is printed too: the time of matrix products of as many operations.
 
     python benchmarks/lite_stereo.py [--threads N] [--rounds N]
 
@@ -15,6 +15,7 @@ import math
 import statistics
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -24,7 +25,7 @@ from stereodistill.models.layers import for_inference
 
 WIDTH, HEIGHT = 1242, 375
 SMALL = (640, 192)
-PROMISED_S, PROMISED_RATIO, PROMISED_TO_LIMIT = 0.5, 1.5, 2.5
+PROMISED_S, PROMISED_RATIO = 0.5, 1.5
 
 
 def main() -> int:
@@ -40,20 +41,17 @@ def main() -> int:
     )
     medians = {}
     for dtype in (torch.float32, torch.bfloat16):
-        medians[dtype] = statistics.median(times_s(network, dtype, arguments.rounds, (WIDTH, HEIGHT)))
+        medians[dtype] = pair_s(network, dtype, arguments.rounds, (WIDTH, HEIGHT))
         print(f"{str(dtype)[6:]:<10}{medians[dtype]:>8.3f} s a pair")
     exact = medians[torch.float32]
-    small = statistics.median(times_s(network, torch.float32, arguments.rounds, SMALL))
+    small = pair_s(network, torch.float32, arguments.rounds, SMALL)
     ratio = (small / math.prod(SMALL)) / (exact / (WIDTH * HEIGHT))
     print(f"float32: {exact:.3f} s (promised: at most {PROMISED_S} s)")
     size = "{} x {}".format(*SMALL)
     print(f"{size}: {small:.3f} s, a pixel {ratio:.2f} times as dear (promised: at most {PROMISED_RATIO})")
     limit = operations(network) / operations_per_s(arguments.rounds)
-    to_limit = exact / limit
-    print(
-        f"limit, as matrix products: {limit:.3f} s, {to_limit:.2f} times that (promised: at most {PROMISED_TO_LIMIT})"
-    )
-    return 0 if exact <= PROMISED_S and ratio <= PROMISED_RATIO and to_limit <= PROMISED_TO_LIMIT else 1
+    print(f"limit, as matrix products: {limit:.3f} s; the pair takes {exact / limit:.2f} times that")
+    return 0 if exact <= PROMISED_S and ratio <= PROMISED_RATIO else 1
 
 
 def operations(network: torch.nn.Module) -> int:
@@ -65,26 +63,26 @@ def operations(network: torch.nn.Module) -> int:
 
 
 def operations_per_s(rounds: int, size: int = 3072) -> float:
-    """The same of float32 matrix products of SIZE x SIZE, in the median round."""
+    """The same of float32 matrix products of SIZE x SIZE."""
     first, second = torch.rand(2, size, size)
+    return 2 * size**3 / median_s(lambda: first @ second, rounds)
+
+
+def pair_s(network: torch.nn.Module, dtype: torch.dtype, rounds: int, size: tuple[int, int]) -> float:
+    """Seconds of a pair of SIZE (width, height); bfloat16 by autocast, as in training."""
+    views = [torch.rand(1, 3, size[1], size[0]).contiguous(memory_format=torch.channels_last) for _ in range(2)]
+    with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        return median_s(lambda: network(*views), rounds)
+
+
+def median_s(call: Callable[[], object], rounds: int) -> float:
+    """Seconds of a call in the median round, after two for warming up."""
     times = []
     for _ in range(rounds + 2):
         start = time.perf_counter()
-        first @ second
+        call()
         times.append(time.perf_counter() - start)
-    return 2 * size**3 / statistics.median(times[2:])
-
-
-def times_s(network: torch.nn.Module, dtype: torch.dtype, rounds: int, size: tuple[int, int]) -> list[float]:
-    """Seconds of each call after two for warming up; bfloat16 by autocast, as in training."""
-    views = [torch.rand(1, 3, size[1], size[0]).contiguous(memory_format=torch.channels_last) for _ in range(2)]
-    times = []
-    with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-        for _ in range(rounds + 2):
-            start = time.perf_counter()
-            network(*views)
-            times.append(time.perf_counter() - start)
-    return times[2:]
+    return statistics.median(times[2:])
 
 
 if __name__ == "__main__":
