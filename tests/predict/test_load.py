@@ -30,9 +30,9 @@ def test_devices():
 
 def test_functions_named_like_their_modules_stay_functions():
     import stereodistill
-    import stereodistill.export
+    import stereodistill.onnx_export
     import stereodistill.weights
 
-    assert isinstance(sys.modules["stereodistill.export"], types.ModuleType)
+    assert isinstance(sys.modules["stereodistill.onnx_export"], types.ModuleType)
     assert isinstance(stereodistill.weights, types.ModuleType)
     assert callable(stereodistill.export) and not isinstance(stereodistill.export, types.ModuleType)

@@ -22,8 +22,8 @@ from stereodistill.engine.recipe import (
 )
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
-from stereodistill.models.recursive import Recursive
-from stereodistill.models.recursive_mono import two_views
+from stereodistill.models.ye2021.recursive import Recursive
+from stereodistill.models.ye2021.recursive_mono import two_views
 from stereodistill.types import Loss, StereoPair
 from stereodistill.weights import TENSORS, load_weights, read_header
 

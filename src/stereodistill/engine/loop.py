@@ -12,11 +12,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from stereodistill.engine.batch_norm import measure_norms
 from stereodistill.engine.batches import Batches, iterate
 from stereodistill.engine.checkpoint import Ema, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from stereodistill.engine.log import TrainLog
-from stereodistill.engine.muon import Muon
-from stereodistill.engine.norm_statistics import measure_norms
+from stereodistill.engine.optimizer import Muon
 from stereodistill.engine.recipe import OptimizerSpec, Recipe
 from stereodistill.engine.schedule import learning_rate
 from stereodistill.errors import UserError

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from stereodistill.config import Config, read_recipe
-from stereodistill.data.augment import AugmentMono, AugmentStereo
+from stereodistill.data.augment.pair import AugmentMono, AugmentStereo
 from stereodistill.data.tolerant import OnError
 from stereodistill.errors import UserError
 from stereodistill.losses import (
@@ -75,7 +75,7 @@ class OptimizerSpec(Config):
     """The optimiser and its learning-rate schedule over the whole run."""
 
     name: Literal["adamw", "muon"] = "adamw"
-    """`muon` (`engine/muon.py`) is for networks with batch norms."""
+    """`muon` (`engine/optimizer.py`) is for networks with batch norms."""
     lr: float = Field(default=1e-4, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)

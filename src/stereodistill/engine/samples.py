@@ -10,14 +10,14 @@ import torch
 
 from stereodistill import __version__
 from stereodistill.data import open_dataset
-from stereodistill.data.labelled import LabelledDataset
 from stereodistill.data.tolerant import Tolerant
 from stereodistill.data.windows import load_window
 from stereodistill.engine.batches import Samples
 from stereodistill.engine.recipe import PairsSource, SynthSource
-from stereodistill.engine.scene_cache import Packed, SceneCache, pack, unpack
+from stereodistill.engine.worlds import Packed, SceneCache, pack, unpack
 from stereodistill.errors import UserError
 from stereodistill.io.images import ChooseWindow
+from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.ops.geometry import resize_pair
 from stereodistill.rng import rng
 from stereodistill.synth import render

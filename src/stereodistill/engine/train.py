@@ -15,10 +15,8 @@ from accelerate.utils import set_seed
 from torch import nn
 
 from stereodistill import losses, models
-from stereodistill.data.augment import AugmentMono, augment_mono, load_stereo
+from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_stereo
 from stereodistill.engine.batches import Batches, Samples
-from stereodistill.engine.blanks import refuse_blanks
-from stereodistill.engine.encoder import encoder_of, frozen_steps
 from stereodistill.engine.ground_truth import require_ground_truth
 from stereodistill.engine.joint import (
     both_networks,
@@ -31,6 +29,8 @@ from stereodistill.engine.joint import (
     unsupervised_mono_objective,
 )
 from stereodistill.engine.loop import Loop, Objective, Validate
+from stereodistill.engine.objectives import view_synthesis_objective
+from stereodistill.engine.preflight import refuse_blanks
 from stereodistill.engine.recipe import (
     JointRecipe,
     Recipe,
@@ -42,8 +42,8 @@ from stereodistill.engine.recipe import (
 )
 from stereodistill.engine.rig_field import rig_field
 from stereodistill.engine.samples import Shrunk, open_samples, tolerant
+from stereodistill.engine.start import encoder_of, frozen_steps
 from stereodistill.engine.sync_norm import synchronise_norms
-from stereodistill.engine.view_synthesis import view_synthesis_objective
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
 from stereodistill.types import Loss, StereoPair

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stereodistill.data.label_files import label_name
 from stereodistill.errors import UserError
 from stereodistill.evaluation.estimate import UNITS
 from stereodistill.evaluation.map_files import MAP_SUFFIXES, open_stack, read_map
 from stereodistill.io.files import shown
+from stereodistill.labels.files import label_name
 from stereodistill.types import StereoPair
 
 

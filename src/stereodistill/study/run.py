@@ -14,10 +14,10 @@ from stereodistill.data import open_dataset
 from stereodistill.engine.recipe import JointRecipe, load_recipe
 from stereodistill.errors import UserError
 from stereodistill.evaluation import evaluate
-from stereodistill.fit.judge import typical_rig
-from stereodistill.fit.show import say, train_shown
+from stereodistill.fitting.judge import typical_rig
+from stereodistill.fitting.show import say, train_shown
 from stereodistill.io.files import write_bytes
-from stereodistill.label import label
+from stereodistill.labels.make import label
 from stereodistill.study.pace import Job, Pace
 from stereodistill.study.plan import Study, StudyRow, World
 from stereodistill.study.worlds import render_world
