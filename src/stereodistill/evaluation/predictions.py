@@ -105,8 +105,10 @@ class PredictionStack(Predictions):
             )
         for place, (mine, theirs) in enumerate(zip(names, order or (), strict=False)):
             if mine != theirs:
-                raise UserError(f"{shown(path)}: its names are in another order than the split: place {place} is "
-                                f"{theirs!a}, expected {mine!a}")  # fmt: skip
+                raise UserError(
+                    f"{shown(path)}: its names are in another order than the split: place {place} is "
+                    f"{theirs!a}, expected {mine!a}"
+                )
 
     def read(self, name: str) -> tuple[np.ndarray, str]:
         """The map at the pair's place."""

@@ -102,8 +102,9 @@ class Runner:
         if path.is_file():
             return json.loads(path.read_text(encoding="utf-8"))
         say(f"judging {row.name} (seed {seed})", self.progress)
-        result = evaluate(data=data, protocol=self.study.protocol, weights=weights, device=self.device,
-                          progress=self.progress)  # fmt: skip
+        result = evaluate(
+            data=data, protocol=self.study.protocol, weights=weights, device=self.device, progress=self.progress
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, json.dumps({**result, "row": row.name, "seed": seed}, indent=1).encode())
         return result

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
-import torch
 from pydantic import PositiveInt
 
 from stereodistill.config import Config
@@ -25,11 +23,11 @@ from stereodistill.data.augment.camera_faults import (
     misalign_rows,
 )
 from stereodistill.data.augment.colour import Photometric, PositiveRange, Probability, apply_tone, draw_tone
+from stereodistill.data.augment.geometry import mirror, resize, source_window
 from stereodistill.data.tolerant import Loads, Tolerant
 from stereodistill.data.windows import load_window
 from stereodistill.io.images import Window
-from stereodistill.ops.geometry import crop_pair, flip_pair_vertical, swap_pair
-from stereodistill.ops.resize import resize_disparity, resize_image, resize_mask
+from stereodistill.ops.geometry import crop_pair, flip_pair_vertical
 from stereodistill.types import Image, StereoPair, View
 
 Size = tuple[PositiveInt, PositiveInt]
@@ -96,10 +94,10 @@ def load_stereo(samples: Loads, index: int, config: AugmentStereo, rng: np.rando
 
 
 def _augment_window(pair: StereoPair, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
-    pair = _mirror(pair, config.swap_p, rng)
+    pair = mirror(pair, config.swap_p, rng)
     if rng.random() < config.vertical_flip_p:
         pair = flip_pair_vertical(pair)
-    pair = _resize(pair, config.size)
+    pair = resize(pair, config.size)
     pair = _with_tone(pair, config.shared, rng)
     left, right = pair.left.image, pair.right.image
     right = misalign_rows(right, config.misalignment, rng)
@@ -110,32 +108,9 @@ def _augment_window(pair: StereoPair, config: AugmentStereo, rng: np.random.Gene
 
 def augment_mono(pair: StereoPair, config: AugmentMono, rng: np.random.Generator) -> StereoPair:
     """Mirror, resize the whole picture, colour; both views get the same parameters."""
-    pair = _mirror(pair, config.swap_p, rng)
-    pair = _resize(pair, config.size)
+    pair = mirror(pair, config.swap_p, rng)
+    pair = resize(pair, config.size)
     return _with_tone(pair, config.shared, rng)
-
-
-def _mirror(pair: StereoPair, p: float, rng: np.random.Generator) -> StereoPair:
-    return swap_pair(pair) if rng.random() < p else pair
-
-
-def _resize(pair: StereoPair, size: Size | None) -> StereoPair:
-    if size is None or pair.size == size:
-        return pair
-    left, right = (_resize_view(view, size) for view in (pair.left, pair.right))
-    return replace(pair, left=left, right=right, rig=pair.rig.at_width(size[1]))
-
-
-def _resize_view(view: View, size: Size) -> View:
-    """As `resize_pair`, but nothing is spent on the ground truth of a view of which nothing is known."""
-    image = _resize_image(view.image, size)
-    if not view.disparity.any():
-        return View.unlabelled(image)
-    disparity = resize_disparity(view.disparity, size, mode="crisp")
-    known = disparity > 0
-    if torch.equal(view.valid, view.disparity > 0):  # then the mask says nothing that the values do not
-        return View(image=image, disparity=disparity, valid=known)
-    return View(image=image, disparity=disparity, valid=resize_mask(view.valid, size) & known)
 
 
 def draw_window(image_size: Size, config: AugmentStereo, rng: np.random.Generator) -> Window:
@@ -148,27 +123,6 @@ def draw_window(image_size: Size, config: AugmentStereo, rng: np.random.Generato
     height, width = source_window(image_size, config.size, scale, stretch_x)
     top = int(rng.integers(0, image_size[0] - height + 1))
     return Window(top, int(rng.integers(0, image_size[1] - width + 1)), height, width)
-
-
-def source_window(image_size: Size, size: Size, scale: float, stretch_x: float = 1.0) -> Size:
-    """(height, width) of the part of an image that, enlarged by `scale` and `scale * stretch_x`, fills `size`.
-
-    The scale is raised where the image is too small for it.
-    """
-    scale = max(scale, size[0] / image_size[0], size[1] / (image_size[1] * stretch_x))
-    height = min(round(size[0] / scale), image_size[0])
-    width = min(round(size[1] / (scale * stretch_x)), image_size[1])
-    return max(height, 1), max(width, 1)
-
-
-def _resize_image(image: Image, size: Size) -> Image:
-    """As `resize_image` (to 2e-5); OpenCV enlarges many times quicker, and where the image shrinks blurs less."""
-    if image.shape[-2] > size[0] or image.shape[-1] > size[1]:
-        return resize_image(image, size)
-    enlarged = torch.empty(3, *size)
-    for plane, target in zip(image.numpy(), enlarged.numpy(), strict=True):
-        cv2.resize(plane, size[::-1], dst=target, interpolation=cv2.INTER_LINEAR)
-    return enlarged
 
 
 def _with_tone(pair: StereoPair, config: Photometric, rng: np.random.Generator) -> StereoPair:

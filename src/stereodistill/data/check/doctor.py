@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from stereodistill.data.check.files import FileChecks
-from stereodistill.data.check.findings import CheckReport, Finding
+from stereodistill.data.check.findings import CheckReport, Finding, finding
 from stereodistill.data.check.geometry import judge_geometry
 from stereodistill.data.check.pictures import PictureChecks
 from stereodistill.data.check.truth import TruthChecks
@@ -91,12 +91,12 @@ def _open(
     if not found.unpaired:
         return dataset, []
     return dataset, [
-        Finding(
-            code="missing_view",
-            severity="error",
-            message=f"{len(found.unpaired)} images have no partner of their name in the other view",
-            remedy="add the missing images or remove the lonely ones",
-            pairs=tuple(str(p.relative_to(path)) for p in found.unpaired),
+        finding(
+            "missing_view",
+            "error",
+            f"{len(found.unpaired)} images have no partner of their name in the other view",
+            "add the missing images or remove the lonely ones",
+            (str(p.relative_to(path)) for p in found.unpaired),
         )
     ]
 
@@ -111,12 +111,12 @@ def _missing(dataset: ListedPairs | None) -> dict[str, Path]:
 
 def _missing_finding(missing: dict[str, Path], total: int) -> Finding:
     first = next(iter(missing.values()))
-    return Finding(
-        code="missing_files",
-        severity="error",
-        message=f"missing {len(missing)} of {total}: {first}{' ...' if len(missing) > 1 else ''}",
-        remedy="download or unpack the rest, or choose another split (NAME:? lists them)",
-        pairs=tuple(missing),
+    return finding(
+        "missing_files",
+        "error",
+        f"missing {len(missing)} of {total}: {first}{' ...' if len(missing) > 1 else ''}",
+        "download or unpack the rest, or choose another split (NAME:? lists them)",
+        missing,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stereodistill.data.check.findings import Finding, Severity
+from stereodistill.data.check.findings import Finding, Severity, finding
 from stereodistill.data.folder import PairDataset, StereoDataset
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.rigs import rig_at
@@ -43,7 +43,7 @@ class FileChecks:
 
     def findings(self) -> list[Finding]:
         """What was found, one finding per kind of problem."""
-        return [_finding(code, problems, self.num_readable) for code, problems in self._problems.items()]
+        return [_judge(code, problems, self.num_readable) for code, problems in self._problems.items()]
 
     def _read(self, dataset: StereoDataset, index: int) -> tuple[np.ndarray, np.ndarray, Rig | None]:
         if isinstance(dataset, PairDataset):  # not `load`: sizes may differ, ground truth is looked at apart
@@ -81,7 +81,7 @@ def grey(image: np.ndarray) -> np.ndarray:
     return (luma * 255 + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def _finding(code: str, problems: dict[str, str], num_readable: int) -> Finding:
+def _judge(code: str, problems: dict[str, str], num_readable: int) -> Finding:
     number, first = len(problems), next(iter(problems.values()))
     texts: dict[str, tuple[Severity, str, str]] = {
         "unreadable": ("error", f"{number} pairs cannot be read: {first}", "replace or remove these files"),
@@ -97,9 +97,7 @@ def _finding(code: str, problems: dict[str, str], num_readable: int) -> Finding:
             f"no focal length and baseline for {number} of {num_readable} pairs: disparity only, no metres",
             "add rig.json, or give --focal-px and --baseline-m",
         ),
-    }  # fmt: skip
+    }
     severity, message, remedy = texts[code]
     everywhere = code == "no_rig" and number == num_readable
-    return Finding(
-        code=code, severity=severity, message=message, remedy=remedy, pairs=() if everywhere else tuple(problems)
-    )
+    return finding(code, severity, message, remedy, () if everywhere else problems)

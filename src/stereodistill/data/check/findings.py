@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -27,6 +28,11 @@ class Finding:
         shown = ", ".join(self.pairs[:_SHOWN_NAMES])
         more = len(self.pairs) - _SHOWN_NAMES
         return f"{shown} and {more} more" if more > 0 else shown or "all"
+
+
+def finding(code: str, severity: Severity, message: str, remedy: str, pairs: Iterable[str] = ()) -> Finding:
+    """A `Finding` in one line; `pairs` are the names of the pairs concerned."""
+    return Finding(code=code, severity=severity, message=message, remedy=remedy, pairs=tuple(pairs))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stereodistill.data.check.findings import Finding, Severity
+from stereodistill.data.check.findings import Finding, Severity, finding
 from stereodistill.data.check.views import MANY_NEGATIVE, ViewGeometry
 
 # Tolerances in pixels of the working size.  Well-rectified public data (KITTI of four days, Middlebury, an
@@ -34,7 +34,7 @@ def judge_geometry(geometry: dict[str, ViewGeometry]) -> list[Finding]:
     if same:
         message = f"in {len(same)} of {len(measured)} pairs nothing moves between the views: one camera used twice?"
         remedy = "put the second camera's images into the right view"
-        findings.append(_finding("same_views", "error", message, remedy, same))
+        findings.append(finding("same_views", "error", message, remedy, same))
     if swapped:
         median_px = _median(swapped, lambda g: float(np.median(g.disparity_px)))
         message = (
@@ -42,7 +42,7 @@ def judge_geometry(geometry: dict[str, ViewGeometry]) -> list[Finding]:
             f"(nearly everything has a negative disparity, median {median_px:.1f} px)"
         )
         remedy = "exchange the two views (or, if the cameras point at each other, undo the shift between their images)"
-        findings.append(_finding("swapped_views", "error", message, remedy, swapped))
+        findings.append(finding("swapped_views", "error", message, remedy, swapped))
     if offset:
         findings.append(_judge_offset(offset, len(measured)))
     if tilted:
@@ -56,7 +56,7 @@ def _judge_matches(geometry: dict[str, ViewGeometry], measured: dict[str, ViewGe
         return []
     message = f"{len(poor)} of {len(geometry)} pairs have too few matches between the views to judge their geometry"
     remedy = "look at them: too dark, blurred, without texture, or not of the same scene and moment?"
-    return [Finding(code="few_matches", severity="info", message=message, remedy=remedy, pairs=poor)]
+    return [finding("few_matches", "info", message, remedy, poor)]
 
 
 def _judge_offset(offset: dict[str, ViewGeometry], num_measured: int) -> Finding:
@@ -70,7 +70,7 @@ def _judge_offset(offset: dict[str, ViewGeometry], num_measured: int) -> Finding
         f"the principal points differ: rectify to a common one, or cut at least {-farthest_px:.0f} columns off the "
         f"right side of the left view and off the left side of the right view"
     )
-    return _finding("principal_point_offset", _severity(offset, num_measured), message, remedy, offset)
+    return finding("principal_point_offset", _severity(offset, num_measured), message, remedy, offset)
 
 
 def _judge_rows(tilted: dict[str, ViewGeometry], num_measured: int) -> Finding:
@@ -82,7 +82,7 @@ def _judge_rows(tilted: dict[str, ViewGeometry], num_measured: int) -> Finding:
         f"lower, turned by {roll_deg:+.2f} degrees, off by {error_px:.1f} px towards the edges"
     )
     remedy = "rectify the images (OpenCV: stereoRectify and remap); raw camera images do not do"
-    return _finding("rows_not_aligned", _severity(tilted, num_measured), message, remedy, tilted)
+    return finding("rows_not_aligned", _severity(tilted, num_measured), message, remedy, tilted)
 
 
 def _is_misaligned(g: ViewGeometry) -> bool:
@@ -111,7 +111,3 @@ def _severity(pairs: dict[str, ViewGeometry], num_measured: int) -> Severity:
 
 def _median(pairs: dict[str, ViewGeometry], of: Callable[[ViewGeometry], float]) -> float:
     return float(np.median([of(g) for g in pairs.values()]))
-
-
-def _finding(code: str, severity: Severity, message: str, remedy: str, pairs: dict[str, ViewGeometry]) -> Finding:
-    return Finding(code=code, severity=severity, message=message, remedy=remedy, pairs=tuple(pairs))

@@ -7,7 +7,7 @@ import hashlib
 import cv2
 import numpy as np
 
-from stereodistill.data.check.findings import Finding, Severity
+from stereodistill.data.check.findings import Finding, Severity, finding
 
 # Grey levels of 255. A lens cap still shows sensor noise, so "blank" is a small spread, measured after blurring.
 _BLANK_SPREAD = 2.0
@@ -67,23 +67,19 @@ class PictureChecks:
         if self._blank:
             severity: Severity = "error" if len(self._blank) > _FEW * self.num_pairs else "warning"
             message = f"{len(self._blank)} pairs have a view that is black or of one colour"
-            findings.append(_finding("blank_image", severity, message, "remove them", self._blank))
+            findings.append(finding("blank_image", severity, message, "remove them", self._blank))
         if self._same_views:
             message = f"in {len(self._same_views)} pairs left and right are the same picture"
             remedy = "put the second camera's images into the right view"
-            findings.append(_finding("same_views", "error", message, remedy, self._same_views))
+            findings.append(finding("same_views", "error", message, remedy, self._same_views))
         if self._frozen:
             severity = "error" if len(self._frozen) > _FEW * self.num_pairs else "warning"
             message = f"in {len(self._frozen)} pairs one view repeats the frame before while the other view goes on"
             remedy = "one camera dropped frames: pair the images by their time stamps again"
-            findings.append(_finding("frozen_view", severity, message, remedy, self._frozen))
+            findings.append(finding("frozen_view", severity, message, remedy, self._frozen))
         if self._copies:
             name, original = next(iter(self._copies.items()))
             message = f"{len(self._copies)} of {self.num_pairs} pairs repeat another one (first: {name} = {original})"
             remedy = "remove the copies: they teach nothing and leak from training into validation"
-            findings.append(_finding("duplicate_frames", "warning", message, remedy, list(self._copies)))
+            findings.append(finding("duplicate_frames", "warning", message, remedy, list(self._copies)))
         return findings
-
-
-def _finding(code: str, severity: Severity, message: str, remedy: str, names: list[str]) -> Finding:
-    return Finding(code=code, severity=severity, message=message, remedy=remedy, pairs=tuple(names))

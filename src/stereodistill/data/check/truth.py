@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from stereodistill.data.check.findings import Finding, Severity
+from stereodistill.data.check.findings import Finding, finding
 from stereodistill.data.check.views import ViewGeometry
 from stereodistill.data.folder import PairDataset, StereoDataset
 from stereodistill.errors import UserError
@@ -55,10 +53,10 @@ class TruthChecks:
         findings = []
         if self._bad:
             message = f"ground truth of {len(self._bad)} pairs cannot be used: {next(iter(self._bad.values()))}"
-            findings.append(_finding("bad_truth", "error", message, "mend or remove these files", self._bad))
+            findings.append(finding("bad_truth", "error", message, "mend or remove these files", self._bad))
         if self._empty:
             message = f"ground truth of {len(self._empty)} pairs knows no pixel"
-            findings.append(_finding("empty_truth", "warning", message, "remove these files", self._empty))
+            findings.append(finding("empty_truth", "warning", message, "remove these files", self._empty))
         wrong = [name for name, error in self._errors_px.items() if error > _TOLERANCE_PX]
         if len(wrong) * 4 > len(self._errors_px):
             error_px = np.median([self._errors_px[name] for name in wrong])
@@ -66,7 +64,7 @@ class TruthChecks:
             remedy = (
                 "check that it belongs to the left view and these images, its scale (16-bit PNG: px * 256) and unit"
             )
-            findings.append(_finding("truth_disagrees", "error", message, remedy, wrong))
+            findings.append(finding("truth_disagrees", "error", message, remedy, wrong))
         return findings
 
     def _compare(self, name: str, disparity: np.ndarray, valid: np.ndarray, geometry: ViewGeometry) -> None:
@@ -77,7 +75,3 @@ class TruthChecks:
         if known.sum() >= _MIN_COMPARED:
             errors_px = np.abs(disparity[rows, columns] - geometry.disparity_px)[known] / geometry.unit_px
             self._errors_px[name] = float(np.median(errors_px))
-
-
-def _finding(code: str, severity: Severity, message: str, remedy: str, names: Iterable[str]) -> Finding:
-    return Finding(code=code, severity=severity, message=message, remedy=remedy, pairs=tuple(names))

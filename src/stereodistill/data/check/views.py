@@ -126,8 +126,9 @@ def _fit_straight(coordinates: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray
     generator = np.random.default_rng(0)
     draws = generator.integers(0, len(rows), (_NUM_DRAWS, 3))  # a point drawn twice is not well posed either
     well_posed = np.abs(np.linalg.det(design[draws])) > 1e-3
-    models = np.vstack([np.linalg.solve(design[draws[well_posed]], rows[draws[well_posed]][..., None])[..., 0],
-                        np.zeros(3)])  # fmt: skip
+    models = np.vstack(
+        [np.linalg.solve(design[draws[well_posed]], rows[draws[well_posed]][..., None])[..., 0], np.zeros(3)]
+    )
     # A truncated error instead of a count: among models with equal support the tighter one wins (MSAC).
     errors = np.minimum(np.abs(design @ models.T - rows[:, None]), _INLIER_PX).sum(0)
     model = models[errors.argmin()]

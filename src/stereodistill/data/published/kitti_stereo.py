@@ -50,9 +50,7 @@ class KittiStereo(ListedPairs):
         testing = kind == "test"
         folder = self.root / ("testing" if testing else "training")
         folder = folder if folder.is_dir() else self.root
-        left, right, cameras = next(
-            (views for views in _VIEWS[year] if (folder / views[0]).is_dir()), _VIEWS[year][0]
-        )  # fmt: skip
+        left, right, cameras = next((views for views in _VIEWS[year] if (folder / views[0]).is_dir()), _VIEWS[year][0])
         truth = None if testing else folder / _TRUTH[year].format(kind=kind or "occ")
         shared = shared_calibration(folder, self.root, cameras)
         for number in range(_NUM_FRAMES[year][testing]):

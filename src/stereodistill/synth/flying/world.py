@@ -83,9 +83,12 @@ class _World:
         self.haze = [s.haze for s in scenes]
         self.paint_table, self.texture_table = tables["paint"], tables["texture"]
         gauge = gauge_tables(
-            tables["wave_phase"].T, tables["wave_amplitude"].T, tables["edge_angle"].T, tables["edge_distance"].T,
+            tables["wave_phase"].T,
+            tables["wave_amplitude"].T,
+            tables["edge_angle"].T,
+            tables["edge_distance"].T,
             tables["is_polygon"],
-        )  # fmt: skip
+        )
         shapes = ShapeTable(
             kind=tables["kind"],
             frame=tables["frame"],

@@ -95,8 +95,10 @@ def _darkness(kinds, solids: np.ndarray, camera: Camera, sun: np.ndarray, depth:
     numbers = np.concatenate([rays.reshape(*half.shape[:2], 12), toward, half, stands[..., None]], axis=2)
     grown = solids + np.where(np.isin(np.arange(solids.shape[-1]), (3, 5)), CONTACT_M, 0.0)
     casts = (np.sort(half, axis=2)[..., 1] > 0.03).any(0) & ~np.isin(kinds, list(FLAT))
-    passes = ((_sun_shadow, _windows(solids, camera, sun, size), casts),
-              (_contact_shadow, _windows(grown, camera, np.array([[0.0, 1.0, 0.0]]), size), stands.any(0)))  # fmt: skip
+    passes = (
+        (_sun_shadow, _windows(solids, camera, sun, size), casts),
+        (_contact_shadow, _windows(grown, camera, np.array([[0.0, 1.0, 0.0]]), size), stands.any(0)),
+    )
     for shade, windows, wanted in passes:
         for k in wanted.nonzero()[0].tolist():
             top, left, bottom, right = windows[k]

@@ -17,9 +17,12 @@ def wood(g: np.random.Generator) -> Finish:
     if g.random() < 0.3:
         color = hsv(g.random(), g.uniform(0, 0.15), g.uniform(0.1, 0.95))
     return Finish(
-        a=times(color, 0.75), b=times(color, 1.2), weights=(0.4, 0.2, 0.0, g.uniform(0.0, 1.4)),
-        period_m=g.uniform(0.5, 1.5), gloss=g.choice([0.0, 0.0, 0.15]),
-    )  # fmt: skip
+        a=times(color, 0.75),
+        b=times(color, 1.2),
+        weights=(0.4, 0.2, 0.0, g.uniform(0.0, 1.4)),
+        period_m=g.uniform(0.5, 1.5),
+        gloss=g.choice([0.0, 0.0, 0.15]),
+    )
 
 
 def fabric(g: np.random.Generator) -> Finish:

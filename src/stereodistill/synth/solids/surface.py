@@ -38,9 +38,14 @@ class Surface:
     def take(self, index: Tensor) -> Surface:
         """The listed points."""
         return Surface(
-            u=self.u[index], v=self.v[index], step_u=self.step_u[index], step_v=self.step_v[index],
-            footprint=self.footprint[index], normal=tuple(n[index] for n in self.normal), facing=self.facing[index],
-        )  # fmt: skip
+            u=self.u[index],
+            v=self.v[index],
+            step_u=self.step_u[index],
+            step_v=self.step_v[index],
+            footprint=self.footprint[index],
+            normal=tuple(n[index] for n in self.normal),
+            facing=self.facing[index],
+        )
 
 
 def dot(a, b) -> Tensor:

@@ -178,8 +178,13 @@ def sign(scene: Scene, g: np.random.Generator, x: float, z: float) -> None:
         color = hsv(g.choice([0.0, 0.6, 0.13]), 0.85, 0.8)
         center = (x, height, z - 0.05)
         scene.add(Kind.DISC, center, (size, size, 0.01), Finish(a=color, b=times(color, 0.9)), turn=turn)
-        scene.add(Kind.DISC, (x, height, z - 0.07), (size * 0.75, size * 0.75, 0.01),
-                  Finish(a=(0.95,) * 3, b=(0.85,) * 3), turn=turn)  # fmt: skip
+        scene.add(
+            Kind.DISC,
+            (x, height, z - 0.07),
+            (size * 0.75, size * 0.75, 0.01),
+            Finish(a=(0.95,) * 3, b=(0.85,) * 3),
+            turn=turn,
+        )
     else:
         half = (size * g.uniform(0.8, 2.5), size)
         scene.add(Kind.CARD, (x, height, z - 0.05), (*half, 0.01), finishes.writing(g, half), turn=turn)
