@@ -23,7 +23,7 @@ import torch
 
 from stereodistill.data import open_dataset
 from stereodistill.data.writing import write_pair
-from stereodistill.engine.recipe import load_recipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.engine.train import train
 from stereodistill.labels.make import label
 from stereodistill.models.guo2018.dispnet import DispNet

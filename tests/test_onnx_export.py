@@ -106,7 +106,7 @@ def graph_of(path):
 
 def test_a_student_that_was_distilled_is_deployed_as_the_same_graph(tmp_path):
     """Ye et al. 2021: what the stereo network teaches costs nothing at run time."""
-    from stereodistill.engine.recipe import parse_recipe
+    from stereodistill.engine.stages import parse_recipe
     from stereodistill.engine.train import train
 
     common = {

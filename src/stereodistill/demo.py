@@ -16,7 +16,7 @@ import numpy as np
 
 from stereodistill.data import open_dataset
 from stereodistill.data.writing import write_pair
-from stereodistill.engine.recipe import load_recipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.evaluation import constant_baseline, evaluate, load_source
 from stereodistill.fitting.judge import typical_rig
 from stereodistill.fitting.one_rig import OneRig

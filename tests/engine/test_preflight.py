@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from stereodistill.data.writing import write_pair
-from stereodistill.engine.recipe import parse_recipe
-from stereodistill.engine.rig_field import rig_field
+from stereodistill.engine.preflight import rig_field
+from stereodistill.engine.stages import parse_recipe
 from stereodistill.engine.train import train
 from stereodistill.predict import from_pretrained
 from stereodistill.synth import SynthDataset

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from stereodistill.engine.recipe import parse_recipe
-from stereodistill.engine.train import build_model, train
+from stereodistill.engine.stages import parse_recipe
+from stereodistill.engine.start import build_model
+from stereodistill.engine.train import train
 from stereodistill.errors import UserError
 from stereodistill.models import build
 from stereodistill.weights import load_weights

@@ -1,8 +1,7 @@
 import torch
 
 from stereodistill.engine.recipe import SynthSource
-from stereodistill.engine.samples import Worlds
-from stereodistill.engine.worlds import pack, unpack
+from stereodistill.engine.worlds import Worlds, pack, unpack
 
 
 def worlds(folder=None, seed=1, **options):

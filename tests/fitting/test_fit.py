@@ -9,7 +9,7 @@ import torch
 
 from stereodistill.data import open_dataset
 from stereodistill.data.writing import write_pair
-from stereodistill.engine.loop import make_optimizer
+from stereodistill.engine.optimizer import make_optimizer
 from stereodistill.errors import UserError
 from stereodistill.fitting import fit
 from stereodistill.fitting.judge import LABELS, TRUTH, Named

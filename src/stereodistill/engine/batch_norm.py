@@ -1,14 +1,22 @@
-"""Statistics of batch norms measured anew after training, for the weights that are saved."""
+"""Statistics of batch norms: shared between processes in training, measured anew after it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stereodistill.types import StereoPair
+
+
+def synchronise_norms(model: nn.Module, accelerator: Accelerator) -> nn.Module:
+    """Batch norms over the shares of all GPU processes; CPU processes normalise by their own share."""
+    if accelerator.num_processes == 1 or accelerator.device.type != "cuda":
+        return model
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
 
 def measure_norms(network: nn.Module, batches: Iterable[StereoPair], look_at: Callable[[StereoPair], object]) -> None:

@@ -1,4 +1,4 @@
-"""Rendered scenes that come back: packed as a camera would deliver them, in memory or as files on disk."""
+"""Procedural worlds as samples; scenes that come back are packed as a camera would deliver them, and kept."""
 
 from __future__ import annotations
 
@@ -13,11 +13,52 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from stereodistill import __version__
+from stereodistill.engine.recipe import SynthSource
+from stereodistill.errors import UserError
 from stereodistill.io.files import write_bytes
-from stereodistill.types import Rig, StereoPair, View
+from stereodistill.rng import rng
+from stereodistill.synth import render
+from stereodistill.types import Rig, StereoPair, View, uncollate
 
 Packed = dict[str, Tensor]
 """A pair with pictures in 8 bits: a third of the memory, and what a network meets in practice."""
+ENDLESS = 1 << 40
+
+
+class Worlds:
+    """Procedural scenes of several kinds, mixed in fixed shares; sample i is a function of (seed, i)."""
+
+    def __init__(self, source: SynthSource, seed: int):
+        self.source, self.seed = source, seed
+        self.kinds = list(source.worlds)
+        total = sum(source.worlds.values())
+        if not self.kinds or total <= 0 or min(source.worlds.values()) < 0:
+            raise UserError("data.worlds: expected shares like {flying: 0.7, street: 0.3}, at least one above 0")
+        self.shares = [source.worlds[kind] / total for kind in self.kinds]
+        self.endless = source.num is None
+        self.kept: MutableMapping[tuple[str, int], Packed] = {}
+        if source.cache:
+            self.kept = SceneCache(source.cache, [seed, *source.size, source.options, __version__])
+
+    def __len__(self) -> int:
+        return self.source.num or ENDLESS
+
+    def load(self, index: int) -> StereoPair:
+        """Render scene `index`, or bring back the one it shares with earlier samples of its kind (see `reuse`)."""
+        kind = str(rng(self.seed, 0, index, purpose=2).choice(self.kinds, p=self.shares))
+        num_scenes = self.source.reuse.get(kind)
+        if num_scenes is None:
+            return self._render(kind, index)
+        key = (kind, index % num_scenes)
+        packed = self.kept.get(key)
+        if packed is None:
+            packed = self.kept[key] = pack(self._render(*key))
+        return unpack(packed, f"{kind}_{self.seed}_{key[1]:06d}")
+
+    def _render(self, kind: str, index: int) -> StereoPair:
+        config = self.source.options.get(kind)
+        return uncollate(render(kind, seed=self.seed, indices=[index], size=self.source.size, config=config).pair)[0]
 
 
 def pack(pair: StereoPair) -> Packed:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from stereodistill.data import StereoDataset
-from stereodistill.engine.recipe import load_recipe
 from stereodistill.engine.samples import Subset
+from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
 from stereodistill.fitting.plan import FitPlan
 from stereodistill.fitting.show import train_shown

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from stereodistill.config import Config
 from stereodistill.data import StereoDataset, split_stretches
-from stereodistill.engine.recipe import MonoRecipe, load_recipe
+from stereodistill.engine.recipe import MonoRecipe
 from stereodistill.engine.speed import measure_step_s
+from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
 from stereodistill.io.files import write_bytes
 from stereodistill.models import MONO

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from stereodistill.data import open_dataset
-from stereodistill.engine.recipe import JointRecipe, load_recipe
+from stereodistill.engine.recipe import JointRecipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
 from stereodistill.evaluation import evaluate
 from stereodistill.fitting.judge import typical_rig

@@ -9,7 +9,7 @@ from stereodistill.errors import UserError
 from stereodistill.rng import rng
 from stereodistill.synth.paint import finishes
 from stereodistill.synth.paint.textures import draw_textures, texture_bank
-from stereodistill.synth.render.perspective import render_scenes
+from stereodistill.synth.rendering.perspective import render_scenes
 from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import NUM_TEXTURES, Scene

@@ -34,7 +34,7 @@ def render(
     config: FlyingConfig | None = None,
     photos: Sequence[np.ndarray] | None = None,
 ) -> SynthBatch:
-    """See `stereodistill.synth.render`."""
+    """See `stereodistill.synth.rendering`."""
     config = config or FlyingConfig()
     bank = texture_bank(device, photos)
     scenes = [draw_scene(seed, index, size, config, bank) for index in indices]

@@ -13,7 +13,7 @@ from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.paint import finishes
 from stereodistill.synth.paint.finishes import Finish, hsv, times
 from stereodistill.synth.paint.textures import texture_bank
-from stereodistill.synth.render.perspective import photograph
+from stereodistill.synth.rendering.perspective import photograph
 from stereodistill.synth.room import objects
 from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.solids.raycast import Kind

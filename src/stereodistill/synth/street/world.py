@@ -14,7 +14,7 @@ from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.paint import finishes
 from stereodistill.synth.paint.finishes import hsv
 from stereodistill.synth.paint.textures import texture_bank
-from stereodistill.synth.render.perspective import photograph
+from stereodistill.synth.rendering.perspective import photograph
 from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import Scene

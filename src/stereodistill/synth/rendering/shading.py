@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stereodistill.synth.paint import cabin, materials, mirror
 from stereodistill.synth.paint.textures import TextureBank, sample_texture
-from stereodistill.synth.render.shadows import ShadowMap
+from stereodistill.synth.rendering.shadows import ShadowMap
 from stereodistill.synth.solids.raycast import Camera, local_rays
 from stereodistill.synth.solids.scene import CABIN, CELLS, FACADE, GLYPHS, LOOK, NUM_TEXTURES, TILED, SceneBatch
 from stereodistill.synth.solids.surface import Surface, Vector, dot, ground_surface, solid_surface, unit

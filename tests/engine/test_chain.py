@@ -7,10 +7,11 @@ import torch
 
 from stereodistill import models
 from stereodistill.engine.adapters import WithAdapters
-from stereodistill.engine.joint import results, stage_before, started, trained_module
-from stereodistill.engine.recipe import parse_recipe
+from stereodistill.engine.chain import chain, stage_before
 from stereodistill.engine.samples import open_samples
-from stereodistill.engine.train import build_model, header_of, objective_of, train
+from stereodistill.engine.stages import objective_of, parse_recipe
+from stereodistill.engine.start import build_model, results, trained_module
+from stereodistill.engine.train import header_of, train
 from stereodistill.errors import UserError
 from stereodistill.predict import load_teacher
 from stereodistill.types import collate
@@ -131,27 +132,33 @@ def test_a_stage_starts_from_the_one_before(tmp_path):
     stage1 = stage_before(stage2)
     assert stage1.stage == "unsupervised_mono"
     assert stage1.model.options == {"encoder": "residual", "base": 8, "norm": False}
-    runs = []
+    links = chain(full, tmp_path)
+    before = tmp_path / "before"
+    assert [(link.recipe.stage, link.out) for link in links] == [
+        ("unsupervised_mono", before / "before"), ("joint", before), ("joint", tmp_path),
+    ]  # fmt: skip
+    assert [link.weights for link in links] == [
+        None, str(before / "before" / "weights"), str(before / "stereo_weights"),
+    ]  # fmt: skip
+    assert links[0].started is links[0].recipe
+    assert links[2].recipe is full and links[2].started.model.weights == links[2].weights
+    saved(before / "before" / "weights", build_model(stage1), stage1)
+    network = build_model(links[1].started)
+    assert same(network.mono.state_dict(), load_weights(links[1].weights)[0].state_dict())
 
-    def run(before, folder):
-        runs.append((before.stage, folder))
-        network = build_model(before)
-        saved(folder / "weights", network.mono if before.stage == "joint" else network, before)
 
-    start = started(full, tmp_path, False, run)
-    assert start.model.weights == str(tmp_path / "before" / "stereo_weights")
-    start = started(stage2, tmp_path / "b", False, run)
-    assert start.model.weights == str(tmp_path / "b" / "before" / "weights")
-    network = build_model(start)
-    assert same(network.mono.state_dict(), load_weights(start.model.weights)[0].state_dict())
-    # Finished stages are found again, those of another recipe are not taken for them.
-    assert started(stage2, tmp_path / "b", True, run) == start and len(runs) == 2
+def test_finished_stages_are_found_again_and_given_weights_not_trained_again(tmp_path):
+    stage2 = stage_before(recipe(after="ye2021/stereo_k2", loss={"distillation": ALL_SPACES}))
+    stage1 = stage_before(stage2)
+    saved(tmp_path / "before" / "weights", build_model(stage1), stage1)
+    assert [link.recipe for link in chain(stage2, tmp_path)] == [stage1, stage2]
+    last = chain(stage2, tmp_path, resume=True)
+    assert [link.recipe for link in last] == [stage2] and last[0].weights == str(tmp_path / "before" / "weights")
     other = stage2.model_copy(update={"loop": stage2.loop.model_copy(update={"seed": 7})})
     with pytest.raises(UserError, match="another recipe"):
-        started(other, tmp_path / "b", True, run)
-    # Given weights are not trained again.
-    given = start
-    assert started(given, tmp_path / "c", False, run) is given and len(runs) == 2
+        chain(other, tmp_path, resume=True)
+    given = last[0].started
+    assert [link.recipe for link in chain(given, tmp_path / "c")] == [given]
 
 
 def test_start_weights_of_another_mono_network_are_refused(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stereodistill.synth.render.shading import GROUND, SKY, Shader
+from stereodistill.synth.rendering.shading import GROUND, SKY, Shader
 from stereodistill.synth.solids.raycast import Camera, hit_depth, local_rays
 from stereodistill.synth.solids.scene import SceneBatch
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.paint.textures import TextureBank, draw_textures
-from stereodistill.synth.render.edges import EdgeSmoother
-from stereodistill.synth.render.shading import GROUND, SKY, Shader
-from stereodistill.synth.render.shadows import shadow_map
+from stereodistill.synth.rendering.edges import EdgeSmoother
+from stereodistill.synth.rendering.shading import GROUND, SKY, Shader
+from stereodistill.synth.rendering.shadows import shadow_map
 from stereodistill.synth.sensor import SensorConfig, apply_sensor
 from stereodistill.synth.solids.raycast import Camera, trace
 from stereodistill.synth.solids.scene import NUM_TEXTURES, Scene, SceneBatch, stack
