@@ -6,7 +6,6 @@ import pytest
 
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_pfm
-from stereodistill.io.points import read_ply
 from stereodistill.predict import DepthMap
 from stereodistill.types import Rig
 
@@ -88,7 +87,7 @@ def test_points_project_back_to_their_pixels():
     assert np.array_equal(colors, image.reshape(-1, 3))
 
 
-def test_ply_holds_only_known_points(depth, tmp_path):
+def test_ply_holds_only_known_points(depth, tmp_path, read_ply):
     points, colors = read_ply(depth.save(tmp_path / "points.ply"))
     assert points.shape == (3, 3) and colors.shape == (3, 3)
 

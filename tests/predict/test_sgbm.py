@@ -3,9 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from stereodistill.errors import UserError
-from stereodistill.predict.sgbm import SGBM, fill_from_background
+from stereodistill.ops.holes import fill_rows
+from stereodistill.predict.sgbm import SGBM
 
 
 def _texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -49,8 +51,7 @@ def test_hidden_background_is_rejected_and_filled_from_the_background():
     hidden[24:56, 78:88] = True  # wall beside the square, covered in the right view
     assert valid[hidden].mean() < 0.2
     assert np.median(np.abs(disparity - truth)[valid]) < 0.3
-    filled, all_valid = SGBM(max_disparity_px=32).match(left, right, fill=True)
-    assert all_valid.all() and (filled > 0).all()
+    filled = fill_rows(*map(torch.from_numpy, (disparity, valid))).numpy()
     np.testing.assert_allclose(filled[hidden], 6, atol=1)
 
 
@@ -95,8 +96,8 @@ def test_images_smaller_than_block_and_search_are_refused(shape):
 def test_nothing_to_see_is_nothing_known():
     disparity, valid = SGBM().match(np.full((40, 100, 3), 0.5, np.float32), np.full((40, 100, 3), 0.5, np.float32))
     assert not valid.any() and not disparity.any()
-    filled, valid = SGBM().match(np.zeros((40, 100, 3), np.float32), np.zeros((40, 100, 3), np.float32), fill=True)
-    assert not valid.any() and not filled.any()
+    disparity, valid = SGBM().match(np.zeros((40, 100, 3), np.float32), np.zeros((40, 100, 3), np.float32))
+    assert not valid.any() and not disparity.any()
 
 
 @pytest.mark.parametrize(("options", "message"), [({"block_size": 4}, "odd"), ({"max_disparity_px": 0}, "positive")])
@@ -108,12 +109,6 @@ def test_bad_options(options, message):
 def test_sizes_that_differ_are_refused():
     with pytest.raises(UserError, match="one size"):
         SGBM().match(np.zeros((40, 100, 3), np.float32), np.zeros((40, 101, 3), np.float32))
-
-
-def test_fill_takes_the_farther_neighbour_and_the_nearest_known_row():
-    disparity = np.array([[0, 0, 0, 0], [0, 9, 0, 4], [7, 0, 0, 0]], np.float32)
-    filled = fill_from_background(disparity, disparity > 0)
-    assert filled.tolist() == [[9, 9, 4, 4], [9, 9, 4, 4], [7, 7, 7, 7]]
 
 
 def test_real_street_mostly_right(real_data):

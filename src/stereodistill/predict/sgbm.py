@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from stereodistill.errors import UserError
+from stereodistill.io.images import grey_8bit
 
 STEP_PX = 16
 """OpenCV wants the number of disparities in multiples of 16."""
@@ -52,17 +53,14 @@ class SGBM:
             "speckle_px": speckle_px,
         }
 
-    def match(self, left: np.ndarray, right: np.ndarray, fill: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def match(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Disparity of the left view (H, W) float32, 0 where unknown, and its mask `valid` (H, W) bool.
 
         `left`, `right`: (H, W, 3) float in [0, 1].  Unknown: no unique match, a match outside the right image,
-        or one that the matching of the right view does not confirm.  `fill` closes the holes from the
-        background (then all of the map is valid unless nothing matched): for evaluation, not for teaching.
+        or one that the matching of the right view does not confirm.
         Raises UserError when the sizes differ or the image is too small for the block and one search step.
         """
         disparity, _, valid = self.match_both(left, right)[0]
-        if fill and valid.any():
-            return fill_from_background(disparity, valid), np.ones_like(valid)
         return disparity, valid
 
     def match_both(self, left: np.ndarray, right: np.ndarray) -> tuple[Checked, Checked]:
@@ -72,7 +70,7 @@ class SGBM:
         """
         if left.shape != right.shape or left.ndim != 3:
             raise UserError(f"sgbm: views of one size (H, W, 3) expected, got {left.shape} and {right.shape}")
-        left_8, right_8 = _grey_8bit(left), _grey_8bit(right)
+        left_8, right_8 = grey_8bit(left), grey_8bit(right)
         num_disparities = self._num_disparities(*left_8.shape)
         from_left = self._match_one_way(left_8, right_8, num_disparities)
         mirrored = self._match_one_way(right_8[:, ::-1], left_8[:, ::-1], num_disparities)
@@ -118,31 +116,9 @@ class SGBM:
         return np.where((disparity > 0) & inside, disparity, 0).astype(np.float32)
 
 
-def fill_from_background(disparity: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Close holes along rows with the smaller (farther) of the two known neighbours: what is hidden is background.
-
-    Rows without any known pixel take the nearest row that has one.
-    """
-    columns = np.arange(disparity.shape[1])
-    known_rows = valid.any(axis=1)
-    before = np.maximum.accumulate(np.where(valid, columns, -1), axis=1)
-    after = np.minimum.accumulate(np.where(valid, columns, columns.size)[:, ::-1], axis=1)[:, ::-1]
-    left = np.where(before >= 0, np.take_along_axis(disparity, before.clip(min=0), axis=1), np.inf)
-    right = np.take_along_axis(disparity, after.clip(max=columns.size - 1), axis=1)
-    filled = np.minimum(left, np.where(after < columns.size, right, np.inf))
-    rows = np.flatnonzero(known_rows)
-    nearest = rows[np.abs(np.arange(disparity.shape[0])[:, None] - rows).argmin(axis=1)]
-    return filled[nearest].astype(np.float32)
-
-
 def _disagreement(from_left: np.ndarray, from_right: np.ndarray) -> np.ndarray:
     """|d_left(x) - d_right(x - d_left)| (H, W) in pixels; infinite where either is unknown."""
     columns = np.arange(from_left.shape[1])
     matched = np.rint(columns - from_left).astype(np.int64).clip(0, columns.size - 1)
     seen = np.take_along_axis(from_right, matched, axis=1)
     return np.where((from_left > 0) & (seen > 0), np.abs(from_left - seen), np.inf).astype(np.float32)
-
-
-def _grey_8bit(image: np.ndarray) -> np.ndarray:
-    grey = image @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    return np.rint(np.nan_to_num(grey) * 255).clip(0, 255).astype(np.uint8)

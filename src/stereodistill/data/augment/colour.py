@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, Pos
 from torch import Tensor
 
 from stereodistill.config import Config
+from stereodistill.io.images import LUMA
 from stereodistill.types import Image
 
 N = TypeVar("N", int, float)
@@ -29,9 +30,6 @@ PositiveRange = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_o
 """(low, high) of a factor that must not be 0."""
 CountRange = Annotated[tuple[PositiveInt, PositiveInt], AfterValidator(_ordered)]
 """(fewest, most) of a count or a length in pixels, both included."""
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
 
 
 class Photometric(Config):
@@ -83,7 +81,7 @@ def draw_tone(config: Photometric, rng: np.random.Generator) -> Tone | None:
         contrast, saturation = rng.uniform(*config.contrast), rng.uniform(*config.saturation)
     if grey:
         saturation = 0.0
-    matrix = saturation * np.eye(3) + (1 - saturation) * LUMA[None, :]
+    matrix = saturation * np.eye(3) + (1 - saturation) * np.array([LUMA], np.float32)
     # Grey comes last: a grey camera sees the tinted light, but its three channels are equal.
     matrix = contrast * brightness * matrix @ np.diag(gains)
     offset = np.full(3, 0.5 * (1 - contrast))

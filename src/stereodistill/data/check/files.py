@@ -9,7 +9,7 @@ from stereodistill.data.folder import PairDataset, StereoDataset
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.rigs import rig_at
 from stereodistill.errors import UserError
-from stereodistill.io.images import read_image
+from stereodistill.io.images import grey_8bit, read_image
 from stereodistill.types import Rig
 
 # Focal lengths as a multiple of the image width: 0.2 sees 136 degrees, 20 sees 3 degrees.
@@ -48,10 +48,10 @@ class FileChecks:
     def _read(self, dataset: StereoDataset, index: int) -> tuple[np.ndarray, np.ndarray, Rig | None]:
         if isinstance(dataset, PairDataset):  # not `load`: sizes may differ, ground truth is looked at apart
             files = dataset.pair_files(index)
-            left, right = grey(read_image(files.left)), grey(read_image(files.right))
+            left, right = grey_8bit(read_image(files.left)), grey_8bit(read_image(files.right))
             return left, right, self._read_rig(files, (left.shape[0], left.shape[1]))
         pair = dataset.load(index)
-        left, right = (grey(view.image.permute(1, 2, 0).cpu().numpy()) for view in (pair.left, pair.right))
+        left, right = (grey_8bit(view.image.permute(1, 2, 0).cpu().numpy()) for view in (pair.left, pair.right))
         return left, right, pair.rig
 
     def _read_rig(self, files: PairFiles, size: tuple[int, int]) -> Rig | None:
@@ -73,12 +73,6 @@ class FileChecks:
 
     def _note(self, code: str, name: str, detail: str) -> None:
         self._problems.setdefault(code, {})[name] = detail
-
-
-def grey(image: np.ndarray) -> np.ndarray:
-    """Luma of a float RGB image (H, W, 3) in [0, 1] as uint8 (H, W)."""
-    luma = image @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    return (luma * 255 + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def _judge(code: str, problems: dict[str, str], num_readable: int) -> Finding:
