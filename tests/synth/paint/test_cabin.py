@@ -1,6 +1,7 @@
 import torch
 
 from stereodistill.synth.paint import cabin
+from stereodistill.synth.solids.rows import LightRows
 
 CLEAR, SEED, TONE, FRAME, PILLAR, PILLAR_HALF = 0.8, 11.0, 0.4, 0.1, 0.25, 0.05
 AMBIENT = 0.5 + 0.25 * 0.8
@@ -15,9 +16,10 @@ def numbers(seed: float = SEED) -> torch.Tensor:
     return torch.cat([NUMBERS[:1], torch.tensor([seed]), NUMBERS[2:]])[:, None]
 
 
-def daylight() -> torch.Tensor:
-    light = torch.zeros(33, 1)
-    light[1], light[3:6], light[6:9], light[13:19] = 1.0, 0.8, 0.5, 0.9
+def daylight() -> LightRows:
+    light = LightRows(torch.zeros(33, 1))
+    light.sun_direction[1], light.sun[:], light.ambient[:] = 1.0, 0.8, 0.5
+    light.zenith[:] = light.horizon[:] = 0.9
     return light
 
 

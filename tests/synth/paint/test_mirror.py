@@ -1,6 +1,7 @@
 import torch
 
 from stereodistill.synth.paint import mirror
+from stereodistill.synth.solids.rows import LightRows
 from stereodistill.synth.solids.surface import dot
 
 
@@ -28,9 +29,10 @@ def test_dents_bend_a_panel_a_little_and_the_same_for_both_cameras():
     assert all(torch.equal(a, b) for a, b in zip(mirror.dented(normal, point), bent, strict=True))
 
 
-def daylight() -> torch.Tensor:
-    light = torch.zeros(33, 1)
-    light[1], light[3:6], light[6:9], light[13:19] = 1.0, 1.0, 0.5, 0.9  # sun overhead, sunlight, sky light, sky
+def daylight() -> LightRows:
+    light = LightRows(torch.zeros(33, 1))
+    light.sun_direction[1], light.sun[:], light.ambient[:] = 1.0, 1.0, 0.5  # sun overhead
+    light.zenith[:] = light.horizon[:] = 0.9
     return light
 
 
@@ -55,7 +57,7 @@ def test_surroundings_are_bright_above_dark_below_and_full_of_contrast():
 def test_mirrored_things_have_a_place_of_their_own():
     """Two points of a panel that look at one thing, on the ground or on the wall, see the same colours there."""
     light = daylight()
-    light[3:6] = 0.0  # no glow of the sun, which is at no place
+    light.sun[:] = 0.0  # no glow of the sun, which is at no place
     z = torch.linspace(0, 40, 300)
     wall = [torch.full_like(z, 4.0 + mirror.VERGE_M), torch.full_like(z, 0.8), z]
     ground = [torch.full_like(z, 3.0), torch.zeros_like(z), z]

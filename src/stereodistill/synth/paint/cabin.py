@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from stereodistill.synth.paint.materials import band, hash01, sample_noise
+from stereodistill.synth.solids.rows import LightRows
 
 SEAT_ROWS = (-0.45, 0.2)
 """Along the body, as a share of its half length; the front is at 1."""
@@ -31,17 +32,17 @@ def panes(p: Tensor, entry: list[Tensor], half: Tensor, narrow: list[Tensor], st
     return band(place, -reach, reach, step) * upright * (1 - pillar) * ~top
 
 
-def inside(p: Tensor, entry: list[Tensor], ray: list[Tensor], beyond: Tensor, light: Tensor) -> Tensor:
+def inside(p: Tensor, entry: list[Tensor], ray: list[Tensor], beyond: Tensor, light: LightRows) -> Tensor:
     """(3, P) light that comes through the panes.
 
     `entry` and `ray` are the point of entry and the direction in the body's unit space, `beyond` (3, P) what stands
-    behind the vehicle, `p` as in `panes`, `light` (33, P or 1).
+    behind the vehicle, `p` as in `panes`, `light` of P pixels or of all.
     """
     ray = [torch.where(r.abs() < 1e-6, 1e-6, r) for r in ray]
     steps = [(r.sign() - e) / r for e, r in zip(entry, ray, strict=True)]
     length = torch.minimum(torch.minimum(steps[0], steps[1]), steps[2]).clamp_min(0)
     leave = [e + length * r for e, r in zip(entry, ray, strict=True)]
-    ambient = light[6:9] + 0.25 * light[3:6]
+    ambient = light.ambient + 0.25 * light.sun
     noise = sample_noise(leave[0] + leave[1], leave[2] + p[1], torch.full_like(length, 0.02), 4.0, blend=False)
     trim = ambient * (p[2] * (0.6 + 0.15 * noise[0] + 0.1 * noise[2]).clamp(0.05, 1))
     through_top = steps[1] <= torch.minimum(steps[0], steps[2])

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stereodistill.synth.solids.rows import FinishRows
 from stereodistill.synth.solids.surface import Surface
 
 BANK_SIZE = 512
@@ -92,11 +93,12 @@ def band(position: Tensor, low: Tensor | float, high: Tensor | float, step: Tens
     return (rise + fall - 1).clamp_min(0)
 
 
-def noise_color(look: Tensor, surface: Surface) -> Tensor:
-    """(3, P) two colours mixed by noise; `look` (24, P) = solid columns from `scene.LOOK` on."""
-    noise = sample_noise(surface.u + look[11], surface.v + look[12], surface.footprint, look[10], blend=False)
-    mix = (0.5 + 0.25 * (noise * look[6:10]).sum(0)).clamp(0, 1)
-    return look[0:3] + (look[3:6] - look[0:3]) * mix
+def noise_color(look: FinishRows, surface: Surface) -> Tensor:
+    """(3, P) two colours mixed by noise."""
+    place = surface.u + look.offset[0], surface.v + look.offset[1]
+    noise = sample_noise(*place, surface.footprint, look.period_m, blend=False)
+    mix = (0.5 + 0.25 * (noise * look.weights).sum(0)).clamp(0, 1)
+    return look.a + (look.b - look.a) * mix
 
 
 def cells(color: Tensor, p: Tensor, surface: Surface) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stereodistill.synth.paint.materials import band, sample_noise
+from stereodistill.synth.solids.rows import LightRows
 from stereodistill.synth.solids.surface import dot, unit
 
 VERGE_M, FARTHEST_M, UNIT_M = 2.0, 80.0, 8.0
@@ -36,15 +37,15 @@ def dented(normal, point, strength: float = 0.1) -> list[Tensor]:
     )
 
 
-def gradient(direction, light: Tensor) -> Tensor:
+def gradient(direction, light: LightRows) -> Tensor:
     """(3, P) cloudless sky in a direction (unit vector)."""
     height = direction[1].clamp(0, 1) ** 0.6
-    color = light[16:19] + (light[13:16] - light[16:19]) * height
-    glow = dot(direction, light[0:3]).clamp(0, 1)
-    return color + light[3:6] * (0.12 * glow**8 + 0.5 * glow**300)
+    color = light.horizon + (light.zenith - light.horizon) * height
+    glow = dot(direction, light.sun_direction).clamp(0, 1)
+    return color + light.sun * (0.12 * glow**8 + 0.5 * glow**300)
 
 
-def surroundings(direction, light: Tensor, point, road: Tensor) -> Tensor:
+def surroundings(direction, light: LightRows, point, road: Tensor) -> Tensor:
     """(3, P) what a mirror at `point` sees in `direction`: sky, a ragged line of trees and pale walls, the ground.
 
     `point` in metres and the unit vector `direction` are in world axes; `road` (2, P or 1) is the middle of the road
@@ -63,7 +64,7 @@ def surroundings(direction, light: Tensor, point, road: Tensor) -> Tensor:
     floor_x, floor_z = point[0] + fall * direction[0], point[2] + fall * direction[2]
     place = [torch.where(below, *pair) for pair in ((floor_x, across * 2), (floor_z, up * 2), (BLUR_RAD * fall, step))]
     fine = sample_noise(place[0], place[1], place[2], 5.0, blend=False)
-    lit = light[6:9] + 0.5 * light[3:6]
+    lit = light.ambient + 0.5 * light.sun
     lateral = (floor_x - road[0] + road[1]) / LANE_M
     stripe = band((lateral - lateral.round()) * LANE_M, -0.07, 0.07, BLUR_RAD * fall)
     ground = lit * (0.3 + 0.05 * fine[0] + 0.1 * fine[1] + 0.4 * stripe).clamp(0.05, 1)

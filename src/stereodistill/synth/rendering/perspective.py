@@ -16,6 +16,7 @@ from stereodistill.synth.rendering.shading import GROUND, SKY, Shader
 from stereodistill.synth.rendering.shadows import shadow_map
 from stereodistill.synth.sensor import SensorConfig, apply_sensor
 from stereodistill.synth.solids.raycast import Camera, trace
+from stereodistill.synth.solids.rows import LightRows
 from stereodistill.synth.solids.scene import NUM_TEXTURES, Scene, SceneBatch, stack
 from stereodistill.types import Rig, StereoPair, View
 
@@ -78,7 +79,7 @@ def render_scenes(
 def _render(scenes: SceneBatch, size: tuple[int, int], bank: TextureBank):
     device = bank.texels.device
     left = scenes.camera
-    far = scenes.light[:, 23]
+    far = LightRows(scenes.light.T).far_m
     depth_left, winner_left = see(scenes, left, far, size, device)
     baseline = fitting_baseline(scenes, depth_left, size[1])
     right = left.moved_right(baseline)
@@ -87,7 +88,7 @@ def _render(scenes: SceneBatch, size: tuple[int, int], bank: TextureBank):
     disparity_left, disparity_right = reach / depth_left, reach / depth_right
     visible_left = visible(disparity_left, winner_left, disparity_right, winner_right, -1)
     visible_right = visible(disparity_right, winner_right, disparity_left, winner_left, 1)
-    shadow = shadow_map(scenes.kinds, scenes.solids, left, scenes.light[:, :3], size, device)
+    shadow = shadow_map(scenes.kinds, scenes.solids, left, LightRows(scenes.light.T).sun_direction.T, size, device)
     images = []
     for camera, depth, winner in ((left, depth_left, winner_left), (right, depth_right, winner_right)):
         shader = Shader(scenes, camera, left, shadow, bank)

@@ -12,7 +12,8 @@ from stereodistill.synth.paint import cabin, materials, mirror
 from stereodistill.synth.paint.textures import TextureBank, sample_texture
 from stereodistill.synth.rendering.shadows import ShadowMap
 from stereodistill.synth.solids.raycast import Camera, local_rays
-from stereodistill.synth.solids.scene import CABIN, CELLS, FACADE, GLYPHS, LOOK, NUM_TEXTURES, TILED, SceneBatch
+from stereodistill.synth.solids.rows import FinishRows, GroundRows, LightRows, SolidRows
+from stereodistill.synth.solids.scene import CABIN, CELLS, FACADE, GLYPHS, NUM_TEXTURES, TILED, SceneBatch
 from stereodistill.synth.solids.surface import Surface, Vector, dot, ground_surface, solid_surface, unit
 
 CHUNK = 1 << 16
@@ -23,7 +24,7 @@ SKY, GROUND = -1, -2
 
 @dataclass(frozen=True)
 class Pixels:
-    """P pixels to be coloured: sample, column and row, depth, ray direction in world axes, light (33, P or 1)."""
+    """P pixels to be coloured: sample, column and row, depth, ray direction in world axes, light."""
 
     sample: Tensor
     x: Tensor
@@ -32,7 +33,7 @@ class Pixels:
     winner: Tensor
     direction: Vector
     origin: Tensor
-    light: Tensor
+    light: LightRows
 
 
 class Shader:
@@ -82,7 +83,7 @@ class Shader:
 
     def background(self, sample: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Depth and kind (GROUND or SKY) behind all solids along the rays through (x, y)."""
-        world, far = self.per_pixel(self.world, sample), self.per_pixel(self.light, sample)[23]
+        world, far = self.per_pixel(self.world, sample), LightRows(self.per_pixel(self.light, sample)).far_m
         fall = world[3] * x + world[4] * y + world[5]
         floor = torch.where(fall < 0, self.per_pixel(self.origin, sample)[1] / -fall, torch.inf)
         return torch.minimum(floor, far), torch.where(floor < far, GROUND, SKY)
@@ -96,32 +97,33 @@ class Shader:
         x, y = x.to(depth.dtype), y.to(depth.dtype)
         world = self.per_pixel(self.world, sample)
         direction = tuple(world[3 * i] * x + world[3 * i + 1] * y + world[3 * i + 2] for i in range(3))
-        origin, light = self.per_pixel(self.origin, sample), self.per_pixel(self.light, sample)
+        origin, light = self.per_pixel(self.origin, sample), LightRows(self.per_pixel(self.light, sample))
         return Pixels(sample, x, y, depth, winner, direction, origin, light)
 
     def finish(self, color: Tensor, pixels: Pixels) -> Tensor:
         """Haze, exposure and a soft shoulder at white."""
         light = pixels.light
         if pixels.winner[0] != SKY:
-            color = light[9:12] + (color - light[9:12]) * torch.exp(-pixels.depth * light[12])
-        color = color * light[24]
+            color = light.haze + (color - light.haze) * torch.exp(-pixels.depth * light.haze_per_m)
+        color = color * light.exposure
         bright = 0.75 + 0.25 * torch.tanh((color - 0.75) * 4)
         return torch.where(color > 0.75, bright, color).clamp(0, 1)
 
     def sky(self, pixels: Pixels) -> Tensor:
         """Gradient, clouds and the glow around the sun, painted on a plane at the far depth."""
         light = pixels.light
-        offset = self.per_pixel(self.offset, pixels.sample) / light[23]
+        offset = self.per_pixel(self.offset, pixels.sample) / light.far_m
         direction = [d + offset[i] for i, d in enumerate(pixels.direction)]
         direction = unit(direction)
         color = mirror.gradient(direction, light)
         lift = direction[1].clamp_min(0) + 0.12
         step = 1.5 / (lift * self.rays_per_unit())
-        u, v = direction[0] / lift + light[21], direction[2] / lift + light[22]
-        noise = materials.sample_noise(u, v, step.expand_as(u), 6.0 * light[20])
-        cover = ((noise[0] + 0.12 * noise[1] + 3 * light[19] - 1.6) * 0.6).clamp(0, 1) * (light[19] > 0.02)
+        amount, scale, *shift = light.cloud
+        u, v = direction[0] / lift + shift[0], direction[2] / lift + shift[1]
+        noise = materials.sample_noise(u, v, step.expand_as(u), 6.0 * scale)
+        cover = ((noise[0] + 0.12 * noise[1] + 3 * amount - 1.6) * 0.6).clamp(0, 1) * (amount > 0.02)
         cover = cover * (direction[1] * 8).clamp(0, 1)
-        shade = (0.95 - 0.12 * noise[2].clamp(-1, 2)) * (0.35 + 0.65 * light[16:19].amax(0))
+        shade = (0.95 - 0.12 * noise[2].clamp(-1, 2)) * (0.35 + 0.65 * light.horizon.amax(0))
         return color + (shade - color) * cover
 
     def rays_per_unit(self) -> Tensor:
@@ -134,53 +136,54 @@ class Shader:
         steps = [[world[3 * i + column] for i in range(3)] for column in (0, 1)]
         point = tuple(pixels.origin[i] + pixels.depth * pixels.direction[i] for i in range(3))
         surface = ground_surface(point, pixels.direction, steps, pixels.depth)
-        color = ground_color(self.per_pixel(self.ground, pixels.sample), surface)
+        color = ground_color(GroundRows(self.per_pixel(self.ground, pixels.sample)), surface)
         return color * self.incoming(surface.normal, pixels, 1 - self.shadow.at(pixels.sample, point))
 
     def solid(self, pixels: Pixels) -> Tensor:
         """Solids: colour, pattern, light, reflection."""
         index = pixels.winner + pixels.sample * self.num_solids
-        solids = self.solids.index_select(1, index)
+        solids = SolidRows(self.solids.index_select(1, index))
         rays = self.rays.index_select(1, index)
-        surface = solid_surface(self.kinds[index], solids[:10], rays, pixels.x, pixels.y, pixels.depth)
-        appearance = solids[LOOK:]
-        color = materials.noise_color(appearance, surface)
-        mirrors = (appearance[13] > 0) | (appearance[15] == FACADE)
+        surface = solid_surface(self.kinds[index], solids, rays, pixels.x, pixels.y, pixels.depth)
+        look = solids.finish
+        color = materials.noise_color(look, surface)
+        mirrors = (look.gloss > 0) | (look.pattern == FACADE)
         mirrors = mirrors.nonzero()[:, 0]
         light, direction, point = met(pixels, mirrors)
         across, mirrored = mirror.reflected(direction, mirror.dented([n[mirrors] for n in surface.normal], point))
         sky = mirror.surroundings(mirrored, light, point, per_point(self.road(pixels.sample), mirrors))
         seen = torch.zeros_like(color).index_copy_(1, mirrors, sky)
-        color = self.patterned(color, appearance, surface, seen, pixels.sample)
+        color = self.patterned(color, look, surface, seen, pixels.sample)
         color = color * self.incoming(surface.normal, pixels, self.lit(surface.normal, pixels))
         color = self.cabins(color, solids, rays, surface, pixels)
-        gloss = appearance[13, mirrors]
+        gloss = look.gloss[mirrors]
         fresnel = gloss * (0.35 + 0.65 * (1 + across).clamp(0, 1) ** 3)
-        highlight = dot(mirrored, light[0:3]).clamp(0, 1) ** 60 * gloss * light[3:6]
+        highlight = dot(mirrored, light.sun_direction).clamp(0, 1) ** 60 * gloss * light.sun
         color.index_add_(1, mirrors, (sky - color[:, mirrors]) * fresnel + highlight * 0.8)
-        return color + appearance[0:3] * appearance[14]
+        return color + look.a * look.glow
 
     def road(self, sample: Tensor) -> Tensor:
         """(2, P or 1) place of the road's middle across the street and its half width, metres."""
-        return self.per_pixel(self.ground, sample)[48:50]
+        ground = GroundRows(self.per_pixel(self.ground, sample))
+        return torch.stack([ground.road_center_m, ground.road_half_m])
 
-    def cabins(self, color: Tensor, solids: Tensor, rays: Tensor, surface: Surface, pixels: Pixels) -> Tensor:
+    def cabins(self, color: Tensor, solids: SolidRows, rays: Tensor, surface: Surface, pixels: Pixels) -> Tensor:
         """Panes of vehicles and what shows through them."""
-        chosen = (solids[LOOK + 15] == CABIN).nonzero()[:, 0]
+        chosen = (solids.finish.pattern == CABIN).nonzero()[:, 0]
         if chosen.numel() == 0:
             return color
-        solids, rows, x, y = solids[:, chosen], rays[:, chosen], pixels.x[chosen], pixels.y[chosen]
-        numbers = solids[LOOK + 16 :]
+        solids, rows, x, y = SolidRows(solids.table[:, chosen]), rays[:, chosen], pixels.x[chosen], pixels.y[chosen]
+        numbers = solids.finish.numbers
         ray = [rows[4 * i] * x + rows[4 * i + 1] * y + rows[4 * i + 2] for i in range(3)]
         entry = [rows[4 * i + 3] + pixels.depth[chosen] * ray[i] for i in range(3)]
         light, toward, point = met(pixels, chosen)
         beyond = mirror.surroundings(unit(toward), light, point, per_point(self.road(pixels.sample), chosen))
         seen = cabin.inside(numbers, entry, ray, beyond, light)
         # Without mirror images there is nothing to see either: both views show the same colours.
-        seen = torch.where(solids[LOOK + 13] > 0, seen, 0.05)
+        seen = torch.where(solids.finish.gloss > 0, seen, 0.05)
         # A wedge gets narrower and shorter towards its top.
-        narrow = [1 - cut * 0.5 * (entry[1] + 1) for cut in solids[8:10]]
-        glass = cabin.panes(numbers, entry, solids[3:6], narrow, surface.footprint[chosen])
+        narrow = [1 - cut * 0.5 * (entry[1] + 1) for cut in solids.cut]
+        glass = cabin.panes(numbers, entry, solids.half, narrow, surface.footprint[chosen])
         return color.index_copy(1, chosen, cabin.look_through(color[:, chosen], numbers, glass, seen))
 
     def lit(self, normal: Vector, pixels: Pixels) -> Tensor:
@@ -192,9 +195,9 @@ class Shader:
             lit[low] = 1 - self.shadow.at(pixels.sample[low], [component[low] for component in point])
         return lit
 
-    def patterned(self, color: Tensor, appearance: Tensor, surface: Surface, sky: Tensor, sample: Tensor) -> Tensor:
+    def patterned(self, color: Tensor, look: FinishRows, surface: Surface, sky: Tensor, sample: Tensor) -> Tensor:
         """Apply each pattern to the pixels that have it."""
-        pattern = appearance[15]
+        pattern = look.pattern
         for number in (CELLS, FACADE, GLYPHS, TILED):
             wanted = pattern == number
             if number == FACADE:
@@ -202,13 +205,13 @@ class Shader:
             chosen = wanted.nonzero()[:, 0]
             if chosen.numel() == 0:
                 continue
-            part, numbers, base = surface.take(chosen), appearance[16:24, chosen], color[:, chosen]
+            part, numbers, base = surface.take(chosen), look.numbers[:, chosen], color[:, chosen]
             if number == CELLS:
                 base = materials.cells(base, numbers, part)
             elif number == FACADE:
                 base = materials.facade(base, numbers, part, sky[:, chosen])
             elif number == GLYPHS:
-                base = materials.glyphs(appearance[0:3, chosen], numbers, part, appearance[3:6, chosen])
+                base = materials.glyphs(look.a[:, chosen], numbers, part, look.b[:, chosen])
             else:
                 texture = numbers[0].long() + sample[chosen] * NUM_TEXTURES
                 scale = numbers[1]
@@ -220,46 +223,46 @@ class Shader:
     def incoming(self, normal: Vector, pixels: Pixels, lit: Tensor) -> Tensor:
         """(3, P) light: sky from above, sun where `lit`, a lamp."""
         light = pixels.light
-        sun = dot(normal, light[0:3]).clamp_min(0) * (1 - (1 - lit) * light[25])
-        total = light[6:9] * (0.7 + 0.3 * normal[1]) * (0.55 + 0.45 * lit) + light[3:6] * sun
-        if bool((light[29:32] > 0).any()):
+        sun = dot(normal, light.sun_direction).clamp_min(0) * (1 - (1 - lit) * light.shadow)
+        total = light.ambient * (0.7 + 0.3 * normal[1]) * (0.55 + 0.45 * lit) + light.sun * sun
+        if bool((light.lamp > 0).any()):
             point = [pixels.origin[i] + pixels.depth * pixels.direction[i] for i in range(3)]
-            toward = [light[26 + i] - point[i] for i in range(3)]
+            toward = [light.lamp_position[i] - point[i] for i in range(3)]
             square = dot(toward, toward)
             slope = (dot(toward, normal) * torch.rsqrt(square)).clamp_min(0)
-            total = total + light[29:32] * (slope * 4 / (1 + square)) * (0.3 + 0.7 * lit)
+            total = total + light.lamp * (slope * 4 / (1 + square)) * (0.3 + 0.7 * lit)
         return total
 
 
-def per_point(light: Tensor, index: Tensor) -> Tensor:
-    """The light (33, P or 1) of the listed pixels."""
-    return light if light.shape[1] == 1 else light[:, index]
+def per_point(table: Tensor, index: Tensor) -> Tensor:
+    """The columns (K, P or 1) of the listed pixels."""
+    return table if table.shape[1] == 1 else table[:, index]
 
 
-def met(pixels: Pixels, index: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def met(pixels: Pixels, index: Tensor) -> tuple[LightRows, list[Tensor], list[Tensor]]:
     """Light, ray direction and seen point (world axes, metres) of the listed points."""
     origin, direction = per_point(pixels.origin, index), [d[index] for d in pixels.direction]
     return (
-        per_point(pixels.light, index),
+        LightRows(per_point(pixels.light.table, index)),
         direction,
         [o + pixels.depth[index] * d for o, d in zip(origin, direction, strict=True)],
     )
 
 
-def ground_color(columns: Tensor, surface: Surface) -> Tensor:
-    """(3, P) albedo of the ground plane; `columns` as `Ground.row`."""
-    road, beside, numbers = columns[:24], columns[24:48], columns[48:]
-    center, half, cross_low, cross_high, paint, dash, painted, lanes, edges, zebra = numbers
-    across = surface.u - center
+def ground_color(ground: GroundRows, surface: Surface) -> Tensor:
+    """(3, P) albedo of the ground plane."""
+    road, beside, half, lanes = FinishRows(ground.road), FinishRows(ground.beside), ground.road_half_m, ground.lanes
+    (cross_low, cross_high), (dash, painted), paint = ground.cross, ground.dash, ground.paint
+    across = surface.u - ground.road_center_m
     off_cross = torch.minimum(surface.v - cross_low, cross_high - surface.v) / surface.step_v.clamp_min(1e-6)
     on_cross = (off_cross + 0.5).clamp(0, 1)
     on_road = torch.maximum(materials.band(across, -half, half, surface.step_u), on_cross)
-    fine = materials.sample_noise(surface.u, surface.v, surface.footprint, road[10])
+    fine = materials.sample_noise(surface.u, surface.v, surface.footprint, road.period_m)
     coarse = materials.sample_noise(surface.u + 11, surface.v + 5, surface.footprint, 23.7, blend=False)
     mixes = []
     for look in (road, beside):
-        share = (0.5 + 0.25 * (fine * look[6:10]).sum(0) + 0.1 * coarse[0] + 0.05 * coarse[2]).clamp(0, 1)
-        mixes.append(look[0:3] + (look[3:6] - look[0:3]) * share)
+        share = (0.5 + 0.25 * (fine * look.weights).sum(0) + 0.1 * coarse[0] + 0.05 * coarse[2]).clamp(0, 1)
+        mixes.append(look.a + (look.b - look.a) * share)
     color = mixes[1] + (mixes[0] - mixes[1]) * on_road
     lane = 2 * half / lanes
     lateral = (across + half) / lane
@@ -268,9 +271,9 @@ def ground_color(columns: Tensor, surface: Surface) -> Tensor:
     along = surface.v / dash
     dashes = materials.band(along - along.floor(), 0.0, painted, surface.step_v / dash)
     line = materials.band(nearest, -1.0, 0.07, surface.step_u) * torch.where(border, 0.0, dashes)
-    edge = materials.band(half - 0.3 - across.abs(), -0.07, 0.07, surface.step_u) * edges
+    edge = materials.band(half - 0.3 - across.abs(), -0.07, 0.07, surface.step_u) * ground.edge_lines
     stripe = across - torch.floor(across)
-    crossing = materials.band(surface.v - zebra, 0.0, 3.5, surface.step_v) * materials.band(
+    crossing = materials.band(surface.v - ground.zebra_m, 0.0, 3.5, surface.step_v) * materials.band(
         stripe, 0.25, 0.75, surface.step_u
     )
     keep = (materials.band(across, -half, half, surface.step_u)) * (1 - on_cross)

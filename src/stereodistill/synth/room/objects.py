@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from stereodistill.synth.draw import leafy, place
 from stereodistill.synth.paint import finishes
 from stereodistill.synth.paint.finishes import hsv, times
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import CELLS, Finish, Scene
-from stereodistill.synth.street.objects import leafy, place
 
 
 def wood(g: np.random.Generator) -> Finish:

@@ -10,6 +10,7 @@ import torch
 from stereodistill.config import Config
 from stereodistill.rng import rng
 from stereodistill.synth.batch import SynthBatch
+from stereodistill.synth.draw import log_uniform
 from stereodistill.synth.paint import finishes
 from stereodistill.synth.paint.finishes import Finish, hsv, times
 from stereodistill.synth.paint.textures import texture_bank
@@ -18,7 +19,6 @@ from stereodistill.synth.room import objects
 from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import CELLS, Ground, Light, Scene
-from stereodistill.synth.street.setting import log_uniform
 
 PURPOSE = 0x4007
 

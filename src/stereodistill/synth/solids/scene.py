@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from stereodistill.synth.solids.raycast import Camera, Kind, look
-
-LOOK = 10
-"""First appearance column of a solid's row: colours a, b (6), noise weights (4), noise period, offsets u, v (3),
-gloss, glow, pattern, eight pattern numbers (24 columns).  Before it: centre, half extents, cos, sin, cuts."""
-NUM_COLUMNS = LOOK + 24
+from stereodistill.synth.solids.rows import SolidRows
 
 PLAIN, CELLS, FACADE, GLYPHS, TILED, CABIN = 0, 1, 2, 3, 4, 5
 NUM_TEXTURES = 8
 """Textures of the shared bank that one scene may use."""
 MIN_HALF_SIZE_PX = 0.35
 """Solids whose second largest half extent looks smaller than this are left out of both views."""
-ABSENT = np.array([0.0, -1e5, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0] + [0.0] * (NUM_COLUMNS - 8))
+ABSENT = np.array([0.0, -1e5, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0] + [0.0] * (sum(SolidRows.WIDTHS.values()) - 8))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +32,7 @@ class Finish:
     numbers: tuple[float, ...] = ()
 
     def row(self, offset: Sequence[float]) -> list[float]:
-        """The 24 appearance columns."""
+        """All numbers in the order of `FinishRows`."""
         numbers = [*self.numbers] + [1.0] * (8 - len(self.numbers))
         head = [*self.a, *self.b, *self.weights, self.period_m, *offset, self.gloss, self.glow, float(self.pattern)]
         return head + numbers
@@ -63,7 +59,7 @@ class Light:
     lamp: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def row(self) -> list[float]:
-        """All numbers in field order (33)."""
+        """All numbers in the order of `LightRows`."""
         return [*self.sun_direction, *self.sun, *self.ambient, *self.haze, self.haze_per_m, *self.zenith,
                 *self.horizon, *self.cloud, self.far_m, self.exposure, self.shadow,
                 *self.lamp_position, *self.lamp]  # fmt: skip
@@ -88,7 +84,7 @@ class Ground:
     zebra_m: float = -1e4
 
     def row(self) -> list[float]:
-        """24 + 24 look columns, then 10 numbers of the road."""
+        """All numbers in the order of `GroundRows`."""
         return [*self.road.row((0.0, 0.0)), *self.beside.row((3.0, 7.0)), self.road_center_m, self.road_half_m,
                 *self.cross, self.paint, *self.dash, float(self.lanes), self.edge_lines, self.zebra_m]  # fmt: skip
 
@@ -129,14 +125,17 @@ class Scene:
         """Place a solid: centre and half extents in metres, turn about the vertical in radians."""
         offset = tuple(self.generator.uniform(0, 50, 2))
         half = [max(float(h), 1e-3) for h in half]
+        finish = replace(finish, gloss=finish.gloss * self.gloss)
         row = [*center, *half, np.cos(turn), np.sin(turn), *cut, *finish.row(offset)]
-        row[LOOK + 13] *= self.gloss
         self.solids.setdefault(kind, []).append([float(value) for value in row])
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneBatch:
-    """Stacked scenes, numpy float64: kinds (N,), solids (B, N, C), light (B, 33), ground (B, 58), scalars (B,)."""
+    """Stacked scenes, numpy float64: kinds (N,), solids (B, N, K), light (B, K), ground (B, K), scalars (B,).
+
+    K as in `SolidRows`, `LightRows`, `GroundRows`.
+    """
 
     kinds: np.ndarray
     solids: np.ndarray

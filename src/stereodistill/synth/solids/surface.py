@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stereodistill.synth.solids.raycast import Kind
+from stereodistill.synth.solids.rows import SolidRows
 
 BOX, SHELL, WEDGE, CYLINDER, ELLIPSOID, LEAFY, ROUNDED = (
     int(kind) for kind in (Kind.BOX, Kind.SHELL, Kind.WEDGE, Kind.CYLINDER, Kind.ELLIPSOID, Kind.LEAFY, Kind.ROUNDED)
@@ -70,15 +71,15 @@ def pick(facing: Tensor, choices) -> Tensor:
     return torch.where(facing == 0, choices[0], torch.where(facing == 1, choices[1], choices[2]))
 
 
-def solid_surface(kind: Tensor, shape: Tensor, ray: Tensor, x: Tensor, y: Tensor, depth: Tensor) -> Surface:
+def solid_surface(kind: Tensor, shape: SolidRows, ray: Tensor, x: Tensor, y: Tensor, depth: Tensor) -> Surface:
     """Surface data of P pixels on solids.
 
-    `kind` (P,), `shape` (10, P) the first ten solid columns, `ray` (12, P) of `local_rays`, pixel `x`, `y`, `depth`.
+    `kind` (P,), `ray` (12, P) of `local_rays`, pixel `x`, `y`, `depth`.
     """
     direction = [ray[4 * i] * x + ray[4 * i + 1] * y + ray[4 * i + 2] for i in range(3)]
     unit = [ray[4 * i + 3] + depth * direction[i] for i in range(3)]
-    half, cos, sin = shape[3:6], shape[6], shape[7]
-    gradient = _unit_normal(kind, unit, shape[8], shape[9])
+    half, cos, sin = shape.half, shape.cos, shape.sin
+    gradient = _unit_normal(kind, unit, *shape.cut)
     toward = dot(gradient, direction)
     toward = torch.where(toward.abs() < 1e-6, torch.full_like(toward, -1e-6), toward)
     steps = []

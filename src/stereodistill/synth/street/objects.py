@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from stereodistill.synth.draw import leafy, place
 from stereodistill.synth.paint import finishes
 from stereodistill.synth.paint.finishes import hsv, times
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import Finish, Scene
-
-
-def place(x: float, z: float, turn: float, dx: float, dz: float) -> tuple[float, float]:
-    """World x, z of a point given in an object's own axes."""
-    return x + np.cos(turn) * dx + np.sin(turn) * dz, z - np.sin(turn) * dx + np.cos(turn) * dz
 
 
 def car(scene: Scene, g: np.random.Generator, x: float, z: float, turn: float, gloss: float, fine: bool = True) -> None:
@@ -108,16 +104,6 @@ def tree(scene: Scene, g: np.random.Generator, x: float, z: float, scale: float,
                 z + g.normal(0, 0.5) * spread,
             )
             scene.add(Kind.LEAVES, center, half, foliage, turn=g.uniform(-0.6, 0.6), cut=cut)
-
-
-def leafy(scene: Scene, g: np.random.Generator, center, half, foliage: Finish, holes_rad_m: float) -> None:
-    """One blob of leaves, full or with holes."""
-    turn = g.uniform(0, 3)
-    if holes_rad_m > 0:
-        cut = (float(np.mean(half)) * holes_rad_m, g.uniform(-1.1, 0.3))
-        scene.add(Kind.LEAFY, center, half, foliage, turn=turn, cut=cut)
-    else:
-        scene.add(Kind.ELLIPSOID, center, half, foliage, turn=turn)
 
 
 def brush(scene: Scene, g: np.random.Generator, x: float, z: float, size: float) -> None:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from stereodistill.synth.draw import log_uniform
 from stereodistill.synth.paint.finishes import hsv, times
 from stereodistill.synth.solids.scene import Finish, Ground, Light, Scene
-
-if TYPE_CHECKING:
-    from stereodistill.synth.street.world import StreetConfig
-
-
-def log_uniform(g: np.random.Generator, low: float, high: float) -> float:
-    """A draw whose logarithm is uniform."""
-    return float(np.exp(g.uniform(np.log(low), np.log(high))))
+from stereodistill.synth.street.config import StreetConfig
 
 
 def draw_camera(scene: Scene, g: np.random.Generator, config: StreetConfig, size: tuple[int, int]) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from stereodistill.synth.draw import leafy
 from stereodistill.synth.paint import finishes
 from stereodistill.synth.paint.finishes import hsv, times
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import Finish, Scene
 from stereodistill.synth.street import objects
-
-if TYPE_CHECKING:
-    from stereodistill.synth.street.world import StreetConfig
+from stereodistill.synth.street.config import StreetConfig
 
 
 def build_side(
@@ -164,12 +161,12 @@ def woods(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
     for _ in range(g.integers(8, 18)):
         offset, z, size = front + g.uniform(-1.2, 6), g.uniform(3, 45), g.uniform(0.3, 1.3)
         half = size * np.array([1.2, 0.7, 1.2])
-        leafy = g.uniform(6, 14) * (z < 25) * (g.random() < 0.7)
-        objects.leafy(scene, g, (x_at(offset), half[1] * 0.7, z), half, finishes.leaves(g), leafy)
+        holes = g.uniform(6, 14) * (z < 25) * (g.random() < 0.7)
+        leafy(scene, g, (x_at(offset), half[1] * 0.7, z), half, finishes.leaves(g), holes)
     for _ in range(g.integers(4, 12)):
         offset, z, size = front + g.uniform(-2, 5), g.uniform(4, 45), g.uniform(0.7, 2.4)
         center = (x_at(offset), g.uniform(2.6, 7.0), z)
-        objects.leafy(scene, g, center, size * np.array([1.0, 0.6, 1.0]), dark, g.uniform(4, 10))
+        leafy(scene, g, center, size * np.array([1.0, 0.6, 1.0]), dark, g.uniform(4, 10))
 
 
 def thicket(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
@@ -193,7 +190,7 @@ def thicket(scene: Scene, g: np.random.Generator, x_at, front: float) -> None:
             center, half = (x_at(offset - 0.4 * size), y, z), (half[0], half[1], 0.01)
             scene.add(Kind.LEAVES, center, half, finish, turn=g.uniform(-1.4, 1.4), cut=cut)
         else:
-            objects.leafy(scene, g, (x_at(offset), y, z), half, finish, holes_rad_m * (g.random() < 0.7))
+            leafy(scene, g, (x_at(offset), y, z), half, finish, holes_rad_m * (g.random() < 0.7))
     for _ in range(g.integers(4, 16)):
         height, radius = g.uniform(3, 9), g.uniform(0.02, 0.2)
         center = (x_at(front + deep * g.random()), height, np.exp(g.uniform(np.log(4.0), np.log(50.0))))

@@ -6,52 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from pydantic import Field
 
-from stereodistill.config import Config
 from stereodistill.rng import rng
 from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.paint import finishes
 from stereodistill.synth.paint.finishes import hsv
 from stereodistill.synth.paint.textures import texture_bank
 from stereodistill.synth.rendering.perspective import photograph
-from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import Scene
 from stereodistill.synth.street import objects
+from stereodistill.synth.street.config import StreetConfig
 from stereodistill.synth.street.setting import draw_camera, draw_ground, draw_light
 from stereodistill.synth.street.sides import build_side
 
 PURPOSE = 0x57EE
-
-
-class StreetConfig(Config):
-    """Ranges of the street; (low, high) pairs are drawn uniformly or log-uniformly."""
-
-    camera_height_m: tuple[float, float] = (0.4, 2.5)
-    focal_width: tuple[float, float] = (0.5, 1.3)
-    """Focal length as a share of the image width."""
-    baseline_m: tuple[float, float] = (0.06, 0.8)
-    driving_rig: float = 0.4
-    """Share of samples with the common rig of driving data: focal 0.58 widths, baseline 0.54 m, height 1.65 m."""
-    rig_spread: float = Field(default=1.0, ge=0)
-    """How much that rig differs between samples; 0 = one car with one rig, whose scale a mono network can learn."""
-    largest_disparity: tuple[float, float] = (0.06, 0.26)
-    """Log-uniform bound on disparity, share of the width; the baseline is shortened to keep it."""
-    near_share: float = 0.5
-    """Share of samples with a vehicle right beside the camera."""
-    gloss: float = 0.7
-    """Strength of mirror images in car bodies and panes, which no matching can explain; 0 = none."""
-    leafy_share: float = 0.7
-    """Share of near crowns with holes."""
-    objects: float = 1.0
-    """Density of cars, trees, poles and people."""
-    sensor: SensorConfig = SensorConfig()
-
-    @classmethod
-    def clean(cls) -> StreetConfig:
-        """No mirror images and a perfect sensor: both views show the same colours."""
-        return cls(gloss=0.0, sensor=SensorConfig.off())
 
 
 def render(
@@ -68,9 +37,6 @@ def render(
     bank = texture_bank(device, photos)
     scenes = [street_scene(rng(seed, 0, index, PURPOSE), config, size) for index in indices]
     return photograph("street", scenes, size, bank, seed=seed, indices=indices, sensor=config.sensor)
-
-
-render_street = render
 
 
 def street_scene(g: np.random.Generator, config: StreetConfig, size: tuple[int, int]) -> Scene:
