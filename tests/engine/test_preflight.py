@@ -34,9 +34,9 @@ class Rigs:
     def __len__(self):
         return len(self.rigs)
 
-    def load(self, index):
+    def rig(self, index):
         self.asked.append(index)
-        return type("Sample", (), {"rig": self.rigs[index]})
+        return self.rigs[index]
 
 
 def test_it_is_that_of_most_pairs_and_few_are_looked_at():

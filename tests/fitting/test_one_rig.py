@@ -15,7 +15,7 @@ class Single:
     def __len__(self):
         return 1
 
-    def load(self, index):
+    def load(self, index, window=None):
         disparity = torch.full((1, 2, 8), 6.0)
         disparity[..., -1] = 0
         view = View(image=torch.rand(3, 2, 8), disparity=disparity, valid=disparity > 0)

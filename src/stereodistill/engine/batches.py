@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from stereodistill.data import StereoDataset
 from stereodistill.errors import UserError
 from stereodistill.rng import epoch_order, rng
 from stereodistill.types import StereoPair, collate
@@ -18,14 +18,7 @@ AUGMENT = 1
 """Purpose number of the augmentation's generator (scenes use 0)."""
 
 
-class Samples(Protocol):
-    """Anything that can be trained on."""
-
-    def __len__(self) -> int: ...
-    def load(self, index: int) -> StereoPair: ...
-
-
-Prepare = Callable[[Samples, int, np.random.Generator], StereoPair]
+Prepare = Callable[[StereoDataset, int, np.random.Generator], StereoPair]
 """(samples, index, generator) -> the augmented sample; it may read less of the files than a plain `load`."""
 
 
@@ -37,7 +30,7 @@ class Batches(Dataset):
     """
 
     def __init__(
-        self, samples: Samples, prepare: Prepare, *, seed: int, batch_size: int, rank: int = 0, num_ranks: int = 1
+        self, samples: StereoDataset, prepare: Prepare, *, seed: int, batch_size: int, rank: int = 0, num_ranks: int = 1
     ):
         self.samples, self.prepare, self.seed = samples, prepare, seed
         self.batch_size, self.rank = batch_size, rank

@@ -13,9 +13,10 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
+from stereodistill.data import StereoDataset
 from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_stereo
 from stereodistill.engine.batch_norm import synchronise_norms
-from stereodistill.engine.batches import Batches, Samples
+from stereodistill.engine.batches import Batches
 from stereodistill.engine.chain import Link, chain
 from stereodistill.engine.loop import Loop, Validate
 from stereodistill.engine.preflight import refuse_blanks, require_ground_truth, rig_field
@@ -34,7 +35,7 @@ def train(
     overrides: Sequence[str] = (),
     resume: bool = False,
     device: str = "auto",
-    samples: Samples | None = None,
+    samples: StereoDataset | None = None,
     validate: Validate | None = None,
     on_step: Callable[[int, int, float], None] | None = None,
     header: dict | None = None,
@@ -61,7 +62,7 @@ def _run(
     link: Link,
     resume: bool,
     device: str,
-    samples: Samples | None,
+    samples: StereoDataset | None,
     validate: Validate | None,
     on_step: Callable[[int, int, float], None] | None,
     header: dict,
@@ -87,7 +88,7 @@ def _run(
 def _loop(
     recipe: Recipe,
     model: nn.Module,
-    samples: Samples,
+    samples: StereoDataset,
     accelerator: Accelerator,
     out: Path,
     validate: Validate | None,
@@ -119,7 +120,7 @@ def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
     return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no", cpu=on_cpu)
 
 
-def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> Batches:
+def make_batches(recipe: Recipe, samples: StereoDataset, accelerator: Accelerator) -> Batches:
     """Augmented micro-batches of this process."""
     if len(samples) == 0:
         raise UserError("no samples to train on")

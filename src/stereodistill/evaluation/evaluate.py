@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,7 @@ def evaluate(
     check_data(dataset, chosen)
     if predictions is not None:
         limited = chosen.limit is not None
-        scored: Source = open_predictions(predictions, _names(dataset), unit=unit, scale=scale, limited=limited)
+        scored: Source = open_predictions(predictions, dataset.names, unit=unit, scale=scale, limited=limited)
     else:
         scored = source if source is not None else load_source(weights, device)
     scored = flipping(scored, chosen.flip) if chosen.flip else scored
@@ -182,8 +181,3 @@ def _as_seen(pair: StereoPair, grey: bool) -> StereoPair:
         return replace(view, image=(view.image * weights).sum(0, keepdim=True).expand(3, -1, -1))
 
     return replace(pair, left=to_grey(pair.left), right=to_grey(pair.right))
-
-
-def _names(dataset: Any) -> Sequence[str]:
-    names = getattr(dataset, "names", None)
-    return [str(dataset.load(index).name) for index in range(len(dataset))] if names is None else names

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stereodistill.config import Config
 from stereodistill.data import StereoDataset, split_stretches
+from stereodistill.data.dataset import NUM_LOOKED_AT, spread
 from stereodistill.engine.recipe import MonoRecipe
 from stereodistill.engine.speed import measure_step_s
 from stereodistill.engine.stages import load_recipe
@@ -123,8 +124,7 @@ def training_recipe(out: Path, plan: FitPlan, left_s: float | None, device: str)
 
 def student_size(dataset: StereoDataset) -> tuple[int, int]:
     """(height, width) of the student's input: multiples of 32, about `INPUT_PIXELS`, in the pictures' usual shape."""
-    sample = range(0, len(dataset), max(1, len(dataset) // 20))
-    sizes = [dataset.load(index).size for index in sample]
+    sizes = [dataset.size(index) for index in spread(dataset, NUM_LOOKED_AT)]
     aspect = statistics.median(width / height for height, width in sizes)
     largest = max(width for _, width in sizes)
     width = min(math.sqrt(INPUT_PIXELS * aspect), math.ceil(largest / 32) * 32)

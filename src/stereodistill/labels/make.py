@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
+from stereodistill.data.dataset import StereoDataset
+from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.published.listed import ListedPairs
 from stereodistill.data.tolerant import OnError, Skipped, Tolerant, check_on_error

@@ -24,8 +24,7 @@ from stereodistill.data.augment.camera_faults import (
 )
 from stereodistill.data.augment.colour import Photometric, PositiveRange, Probability, apply_tone, draw_tone
 from stereodistill.data.augment.geometry import mirror, resize, source_window
-from stereodistill.data.tolerant import Loads, Tolerant
-from stereodistill.data.windows import load_window
+from stereodistill.data.dataset import StereoDataset
 from stereodistill.io.images import Window
 from stereodistill.ops.geometry import crop_pair, flip_pair_vertical
 from stereodistill.types import Image, StereoPair, View
@@ -82,15 +81,13 @@ def augment_stereo(pair: StereoPair, config: AugmentStereo, rng: np.random.Gener
     # Cropping first and resizing only the window gives the same picture for a fraction of the work.
     window = draw_window(pair.size, config, rng)
     if (window.height, window.width) != pair.size:
-        pair = crop_pair(pair, window.top, window.left, window.height, window.width)
+        pair = crop_pair(pair, *window)
     return _augment_window(pair, config, rng)
 
 
-def load_stereo(samples: Loads, index: int, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
+def load_stereo(samples: StereoDataset, index: int, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
     """`augment_stereo(samples.load(index), config, rng)`, the same numbers; of files, only the drawn window is read."""
-    if isinstance(samples, Tolerant):
-        return samples.load(index, lambda found: load_stereo(samples.samples, found, config, rng))
-    return _augment_window(load_window(samples, index, lambda size: draw_window(size, config, rng)), config, rng)
+    return _augment_window(samples.load(index, lambda size: draw_window(size, config, rng)), config, rng)
 
 
 def _augment_window(pair: StereoPair, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
