@@ -20,7 +20,7 @@ from stereodistill.evaluation.options import find_protocol
 from stereodistill.evaluation.predictions import open_predictions
 from stereodistill.evaluation.protocols import Protocol
 from stereodistill.evaluation.score import score_image
-from stereodistill.evaluation.sources import Source, flipping, load_source
+from stereodistill.evaluation.sources import Source, ask, flipping, load_source
 from stereodistill.evaluation.truth import Truth, check_data, ground_truth
 from stereodistill.io.images import LUMA
 from stereodistill.progress import Report
@@ -97,7 +97,6 @@ def _score_all(
 ) -> list[dict[str, Any]]:
     dataset: Any = tolerant.samples
     num_pairs = len(dataset) if protocol.limit is None else min(len(dataset), protocol.limit)
-    unit = getattr(source, "unit", "disparity-px")
     per_image = []
 
     def read(index: int) -> tuple[StereoPair, Truth]:
@@ -109,8 +108,7 @@ def _score_all(
         found = tolerant.get(index, read)
         if found is not None and bool(found[1].valid.any()):
             pair, truth = found
-            values, valid = source(_as_seen(pair, protocol.grey))
-            scores = score_image(protocol, pair, values, valid, unit=unit, truth=truth)
+            scores = score_image(protocol, pair, ask(source, _as_seen(pair, protocol.grey)), truth=truth)
             if scores["num_pixels"]:
                 per_image.append({"name": str(pair.name), **scores})
         report(index + 1, num_pairs)

@@ -16,8 +16,6 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from stereodistill.data.dataset import StereoDataset
 from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.layouts import PairFiles
@@ -216,7 +214,7 @@ class _Job:
 
     def _match(self, index: int, pair: StereoPair, files: LabelFiles) -> Labels:
         name, teacher = self.dataset.names[index], self.teacher
-        left, right = (np.ascontiguousarray(v.image.permute(1, 2, 0).numpy()) for v in (pair.left, pair.right))
+        left, right = pair.left.image, pair.right.image
         missing = [view for view in self.views if not files.has_labels(label_name(name), view)]
         if len(missing) == 2:
             labels = dict(zip(SIDES, teacher.match_both(left, right, name), strict=True))

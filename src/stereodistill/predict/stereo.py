@@ -62,25 +62,25 @@ class StereoPredictor:
             image=to_array(images[int(right_view)]),
         )
 
-    def match(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
-        """(disparity, confidence) of the left view, both (H, W) float32; images (H, W, 3) float in [0, 1].
+    def match(self, left: Photo, right: Photo, name: str = "") -> Match:
+        """(disparity, confidence) of the left view, both (H, W) float32, at the images' size.
 
         Confidence = exp(-|disagreement with the right view's own disparity| / 1 px) x probability of being
         visible there, where the network estimates it; 0 where the match falls outside the right image.
         """
         return self._view(to_image(left), to_image(right), right_view=False, confidence=True)
 
-    def match_right(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
+    def match_right(self, left: Photo, right: Photo, name: str = "") -> Match:
         """As `match` for the right view: exactly the mirrored result of `match` on the mirrored, swapped pair."""
         return self._view(to_image(left), to_image(right), right_view=True, confidence=True)
 
-    def match_both(self, left: np.ndarray, right: np.ndarray, name: str = "") -> tuple[Match, Match]:
+    def match_both(self, left: Photo, right: Photo, name: str = "") -> tuple[Match, Match]:
         """(`match`, `match_right`) at the price of one of them."""
         images = to_image(left), to_image(right)
         from_left, from_right = self._run(*images), self._run(*_mirror(*images))
         return _judged(from_left, from_right), _flip(_judged(from_right, from_left))
 
-    def visibility(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def visibility(self, left: Photo, right: Photo) -> np.ndarray:
         """Probability (H, W) float32 that a left pixel is seen by the right camera, as the network's own head says.
 
         Ones from a network without such a head.

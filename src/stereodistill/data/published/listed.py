@@ -97,8 +97,11 @@ class ListedPairs:
         return read_image(path)
 
     def view_size(self, path: Path) -> Size:
-        """(height, width) of what `read_view` gives, without decoding."""
-        return image_size(path)
+        """(height, width) of what `read_view` gives, without decoding; for a subclass as `read_view_window`."""
+        if type(self).read_view is ListedPairs.read_view:
+            return image_size(path)
+        image = self.read_view(path)
+        return image.shape[0], image.shape[1]
 
     def read_view_window(self, path: Path, choose: ChooseWindow) -> tuple[np.ndarray, tuple[int, int]]:
         """A window of what `read_view` gives, float32 (3, h, w), and the size of the whole.
