@@ -150,8 +150,8 @@ def synth(
     seed: Seed = 0,
 ) -> None:
     """Procedural stereo pairs with exact disparity of both views."""
-    from stereodistill.cli.render import write_world
-    from stereodistill.predict.load import choose_device
+    from stereodistill.predict.predictor import choose_device
+    from stereodistill.worlds import write_world
 
     settle(device, seed)
     with if_stopped(lambda: f"{len(list(out.glob('left/*.png')))} finished pairs are in {out}"):

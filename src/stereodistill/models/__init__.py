@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stereodistill.errors import UserError
 
@@ -24,6 +24,11 @@ STEREO = ("lite_stereo", "dispnet", "psmnet", "recursive")
 """Networks with `forward(left, right) -> Prediction`."""
 MONO = ("lite_mono", "vgg_mono", "recursive_mono")
 """Networks with `forward(image) -> Prediction`."""
+
+
+def list_models(kind: Literal["mono", "stereo"] | None = None) -> list[str]:
+    """Names of the networks that `create_model` and recipes know, of one kind or of both."""
+    return sorted({"mono": MONO, "stereo": STEREO, None: (*MONO, *STEREO)}[kind])
 
 
 def build(name: str, **options: Any) -> nn.Module:
