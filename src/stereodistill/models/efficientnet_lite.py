@@ -1,10 +1,12 @@
 """The encoder of EfficientNet-Lite0 (Tan and Le 2019; the Lite family of 2020): depthwise convolutions, ReLU6, no gates.
 
-Made for CPUs, phones and 8-bit arithmetic.  Tensors stand in the order of the published ImageNet weights, so that
-those copy one to one (`weights/imagenet.py`).
+Made for CPUs, phones and 8-bit arithmetic.  Its published ImageNet weights fit as they are (`weights/imagenet.py`):
+padding, norms and the scale of the input are TensorFlow's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +25,7 @@ CHANNELS = (16, 24, 40, 112, 320)
 """Channels of the features at 1/2, 1/4, 1/8, 1/16 and 1/32."""
 LAST_BLOCK_AT = (0, 2, 4, 10, 15)
 """Numbers of the blocks whose outputs those features are."""
+BLOCK_LAYERS = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
 STRIDE = 32
 NORM_EPSILON = 1e-3
 NORM_MOMENTUM = 0.05
@@ -51,6 +54,18 @@ class EfficientNetLite0(nn.Module):
                 features.append(x)
         return features
 
+    def published_names(self) -> dict[str, str]:
+        """Our name of every tensor of the encoder -> its name in the published ImageNet weights."""
+        layers = dict(_named_layers(self.stem, "stem", ("_conv_stem", "_bn0")))
+        for number, block in enumerate(self.blocks):
+            theirs = [f"_blocks.{number}.{name}" for name in BLOCK_LAYERS[-len(list(_weighted(block.body))) :]]
+            layers |= _named_layers(block.body, f"blocks.{number}.body", theirs)
+        return {
+            f"{ours}.{tensor}": f"{theirs}.{tensor}"
+            for ours, theirs in layers.items()
+            for tensor in self.get_submodule(ours).state_dict()
+        }
+
 
 class Block(nn.Module):
     """Inverted residual: 1x1 to `expansion` times the channels, depthwise, 1x1 down; a shortcut where shapes agree."""
@@ -69,6 +84,15 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x) if self.has_shortcut else self.body(x)
+
+
+def _weighted(layers: nn.Sequential) -> Iterator[str]:
+    """Names of the layers of a sequence that hold weights."""
+    return (name for name, layer in layers.named_children() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d))
+
+
+def _named_layers(layers: nn.Sequential, prefix: str, theirs) -> Iterator[tuple[str, str]]:
+    return zip((f"{prefix}.{name}" for name in _weighted(layers)), theirs, strict=True)
 
 
 class PadAfter(nn.Module):

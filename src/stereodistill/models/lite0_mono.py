@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ class Lite0Mono(nn.Module):
 
     name = "lite0_mono"
     kind = "mono"
+    encoder_family = "EfficientNet-Lite0 as published for PyTorch"
 
     def __init__(self, decoder_channels: Sequence[int] = (16, 48, 96, 160)):
         super().__init__()
@@ -51,3 +52,7 @@ class Lite0Mono(nn.Module):
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
         """What ImageNet weights fill and `model.freeze_encoder_epochs` leaves as it is."""
         return self.encoder.parameters()
+
+    def encoder_names(self) -> Mapping[str, str]:
+        """Our name -> that of the published ImageNet weights, for every tensor of the encoder."""
+        return {f"encoder.{ours}": theirs for ours, theirs in self.encoder.published_names().items()}
