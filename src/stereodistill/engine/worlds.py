@@ -41,7 +41,8 @@ class Worlds:
         self.endless = source.num is None
         self.kept: MutableMapping[tuple[str, int], Packed] = {}
         if source.cache:
-            self.kept = SceneCache(source.cache, [seed, *source.size, source.options, __version__])
+            sizes = [source.sizes] if source.sizes else []
+            self.kept = SceneCache(source.cache, [seed, *source.size, *sizes, source.options, __version__])
 
     def __len__(self) -> int:
         return self.source.num or ENDLESS
@@ -78,7 +79,8 @@ class Worlds:
 
     def _render(self, kind: str, index: int) -> StereoPair:
         config = self.source.options.get(kind)
-        return uncollate(render(kind, seed=self.seed, indices=[index], size=self.source.size, config=config).pair)[0]
+        size = self.source.sizes.get(kind, self.source.size)
+        return uncollate(render(kind, seed=self.seed, indices=[index], size=size, config=config).pair)[0]
 
 
 class _Names(Sequence[str]):

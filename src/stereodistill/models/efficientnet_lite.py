@@ -1,12 +1,10 @@
-"""The encoder of EfficientNet-Lite0 (Tan and Le 2019; the Lite family of 2020): depthwise convolutions, ReLU6, no gates.
+"""The encoder of EfficientNet-Lite0 (Tan and Le 2019, Lite family of 2020): depthwise convolutions, ReLU6, no gates.
 
 Made for CPUs, phones and 8-bit arithmetic.  Its published ImageNet weights fit as they are (`weights/imagenet.py`):
 padding, norms and the scale of the input are TensorFlow's.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,14 +54,15 @@ class EfficientNetLite0(nn.Module):
 
     def published_names(self) -> dict[str, str]:
         """Our name of every tensor of the encoder -> its name in the published ImageNet weights."""
-        layers = dict(_named_layers(self.stem, "stem", ("_conv_stem", "_bn0")))
+        theirs = ["_conv_stem", "_bn0"]
         for number, block in enumerate(self.blocks):
-            theirs = [f"_blocks.{number}.{name}" for name in BLOCK_LAYERS[-len(list(_weighted(block.body))) :]]
-            layers |= _named_layers(block.body, f"blocks.{number}.body", theirs)
+            num_layers = sum(_has_weights(layer) for layer in block.modules())
+            theirs += [f"_blocks.{number}.{name}" for name in BLOCK_LAYERS[-num_layers:]]
+        ours = [name for name, layer in self.named_modules() if _has_weights(layer)]
         return {
-            f"{ours}.{tensor}": f"{theirs}.{tensor}"
-            for ours, theirs in layers.items()
-            for tensor in self.get_submodule(ours).state_dict()
+            f"{name}.{tensor}": f"{published}.{tensor}"
+            for name, published in zip(ours, theirs, strict=True)
+            for tensor in self.get_submodule(name).state_dict()
         }
 
 
@@ -86,17 +85,12 @@ class Block(nn.Module):
         return x + self.body(x) if self.has_shortcut else self.body(x)
 
 
-def _weighted(layers: nn.Sequential) -> Iterator[str]:
-    """Names of the layers of a sequence that hold weights."""
-    return (name for name, layer in layers.named_children() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d))
-
-
-def _named_layers(layers: nn.Sequential, prefix: str, theirs) -> Iterator[tuple[str, str]]:
-    return zip((f"{prefix}.{name}" for name in _weighted(layers)), theirs, strict=True)
+def _has_weights(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d | nn.BatchNorm2d)
 
 
 class PadAfter(nn.Module):
-    """What TensorFlow's SAME padding adds to an even size before a convolution of stride 2: one more after than before."""
+    """TensorFlow's SAME padding of an even size before a convolution of stride 2: one more after than before."""
 
     def __init__(self, kernel: int):
         super().__init__()

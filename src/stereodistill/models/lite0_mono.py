@@ -1,4 +1,4 @@
-"""`lite0_mono`: a student that starts from ImageNet: the encoder of EfficientNet-Lite0 under the decoder of `lite_mono`."""
+"""`lite0_mono`: a student that starts from ImageNet, EfficientNet-Lite0 under the decoder of `lite_mono`."""
 
 from __future__ import annotations
 
@@ -48,6 +48,12 @@ class Lite0Mono(nn.Module):
         logits = [head(feature) for head, feature in zip(self.heads, (features[0], *features[:3]))]
         disparities = [unpad(F.softplus(logit) * size[1], size, 2**scale) for scale, logit in enumerate(logits)]
         return Prediction(disparities=tuple(disparities), features=features)
+
+    def scale_output(self, factor: float) -> None:
+        """As `LiteMono.scale_output`."""
+        for head in self.heads:
+            assert isinstance(head, Head)
+            head.scale_output(factor)
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
         """What ImageNet weights fill and `model.freeze_encoder_epochs` leaves as it is."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stereodistill.errors import UserError
 from stereodistill.models.layers import for_inference
-from stereodistill.ops.resize import resize_disparity, resize_image
+from stereodistill.ops.resize import resize_disparity, resize_image, size_of_shape
 from stereodistill.predict.depth_map import DepthMap
 from stereodistill.predict.fusion import fuse_by_edges
 from stereodistill.predict.photo import Photo, to_array, to_image
@@ -53,7 +53,7 @@ class MonoPredictor:
         image = to_image(photo)
         camera = _focal_in_widths(image.shape[-1], rig, focal_px, width)
         size = (image.shape[-2], image.shape[-1])
-        resized = resize_image(image[None].to(self.device), self.header.input_size or size)
+        resized = resize_image(image[None].to(self.device), self.input_size(*size))
         with torch.inference_mode():
             disparity = self._disparity(resized, post_process)
         disparity_px = resize_disparity(disparity, size)[0, 0].cpu().numpy()
@@ -64,6 +64,13 @@ class MonoPredictor:
             calibrated=camera is not None and found.is_metric,
             image=to_array(image),
         )
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) at which the network sees a photo of this size."""
+        if self.header.input_size is not None:
+            return self.header.input_size
+        pixels = self.header.input_pixels
+        return (height, width) if pixels is None else size_of_shape(height, width, pixels)
 
     def _disparity(self, image: Tensor, post_process: bool) -> Tensor:
         images = torch.cat([image, image.flip(-1)]) if post_process else image
