@@ -32,7 +32,7 @@ def fit(
     out: str | Path,
     *,
     teacher: str = "lite_stereo",
-    student: str = "lite_mono",
+    student: str = "lite0_mono",
     layout: str = "auto",
     rig: Rig | None = None,
     finetune: str = "none",
