@@ -10,7 +10,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from stereodistill.engine.batches import Samples
+from stereodistill.data import StereoDataset
+from stereodistill.data.dataset import spread
 from stereodistill.ops.geometry import resize_pair
 
 
@@ -25,7 +26,7 @@ NUM_LOOKED_AT = 12
 """Training pairs that are compared, spread over the set."""
 
 
-def match_scale(samples: Samples, size: tuple[int, int]) -> Callable[[nn.Module], None]:
+def match_scale(samples: StereoDataset, size: tuple[int, int]) -> Callable[[nn.Module], None]:
     """What to do with a network before its first step: multiply its disparities by the labels' median ratio to them.
 
     The general networks learned one baseline, the user's rig has another (or an unknown one, when nobody gave it):
@@ -35,9 +36,8 @@ def match_scale(samples: Samples, size: tuple[int, int]) -> Callable[[nn.Module]
     def scale(network: nn.Module) -> None:
         if not isinstance(network, Scalable):
             return
-        step = max(1, len(samples) // NUM_LOOKED_AT)
         network.eval()
-        ratios = [_log_ratio(network, samples, index, size) for index in range(0, len(samples), step)]
+        ratios = [_log_ratio(network, samples, index, size) for index in spread(samples, NUM_LOOKED_AT)]
         network.train()
         if ratios := [ratio for ratio in ratios if ratio is not None]:
             network.scale_output(math.exp(statistics.median(ratios)))
@@ -45,7 +45,7 @@ def match_scale(samples: Samples, size: tuple[int, int]) -> Callable[[nn.Module]
     return scale
 
 
-def _log_ratio(network: nn.Module, samples: Samples, index: int, size: tuple[int, int]) -> float | None:
+def _log_ratio(network: nn.Module, samples: StereoDataset, index: int, size: tuple[int, int]) -> float | None:
     """Median over the known pixels of log(label / prediction); None where nothing is known."""
     view = resize_pair(samples.load(index), size).left
     if not view.valid.any():

@@ -136,7 +136,7 @@ def augment_mono(pair: StereoPair, config: AugmentMono, rng: np.random.Generator
     pair = mirror(pair, config.swap_p, rng)
     if config.crop != (1.0, 1.0):
         window = _shaped_window(pair.size, config.size or pair.size, rng.uniform(*config.crop), rng)
-        pair = crop_pair(pair, window.top, window.left, window.height, window.width)
+        pair = crop_pair(pair, *window)
     pair = resize(pair, config.size)
     pair = _with_tone(pair, config.shared, rng)
     left = add_noise(blur(pair.left.image, config.blur, rng), config.noise, rng)
