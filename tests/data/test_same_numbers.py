@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stereodistill.engine.common_baseline import CommonBaseline
 
 from stereodistill.data import Subset, open_dataset
 from stereodistill.data.augment.pair import AugmentMono, AugmentStereo, augment_mono, load_stereo
 from stereodistill.data.tolerant import Tolerant
 from stereodistill.engine.batches import Batches
+from stereodistill.engine.common_baseline import CommonBaseline
 from stereodistill.engine.samples import Shrunk
 from stereodistill.io.disparity import write_disparity
 from stereodistill.io.images import write_image
