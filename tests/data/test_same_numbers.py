@@ -17,8 +17,8 @@ from stereodistill.data import Subset, open_dataset
 from stereodistill.data.augment.pair import AugmentMono, AugmentStereo, augment_mono, load_stereo
 from stereodistill.data.tolerant import Tolerant
 from stereodistill.engine.batches import Batches
+from stereodistill.engine.common_baseline import CommonBaseline
 from stereodistill.engine.samples import Shrunk
-from stereodistill.fitting.one_rig import OneRig
 from stereodistill.io.disparity import write_disparity
 from stereodistill.io.images import write_image
 from stereodistill.labels import LabelledDataset, label
@@ -85,8 +85,8 @@ def _open(root: Path, kind: str):
         "sbs": lambda: open_dataset(root / "sbs", layout="sbs"),
         "subset": lambda: Subset(folder, folder.names[1:4]),
         "labelled": lambda: labelled,
-        "one rig": lambda: OneRig(labelled, 0.25),
-        "all wrappers": lambda: Shrunk(Tolerant(OneRig(labelled, 0.25), "skip"), SIZE, 0),
+        "one rig": lambda: CommonBaseline(labelled, 0.25),
+        "all wrappers": lambda: Shrunk(Tolerant(CommonBaseline(labelled, 0.25), "skip"), SIZE, 0),
     }[kind]()
 
 

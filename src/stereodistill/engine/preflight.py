@@ -8,7 +8,7 @@ from typing import Any
 
 from stereodistill.data import StereoDataset
 from stereodistill.data.dataset import metric_rigs, middle_rig, spread
-from stereodistill.engine.recipe import JointRecipe, PairsSource, Recipe
+from stereodistill.engine.recipe import JointRecipe, PairsSource, Recipe, SynthSource
 from stereodistill.engine.stages import STAGES
 from stereodistill.errors import UserError
 
@@ -20,6 +20,8 @@ BLANKS = {
 }
 NUM_TRIED = 8
 """Samples that are searched for ground truth, spread over the set: one with it is enough."""
+COMMON_FOCAL = 0.72
+"""Focal length in image widths that is assumed where a photo comes without one: a phone's main camera (26 mm)."""
 SAME_BASELINE = 0.02
 """KITTI's cars differ by one per cent from day to day."""
 
@@ -56,10 +58,13 @@ def require_ground_truth(recipe: Recipe, samples: StereoDataset) -> None:
 def rig_field(recipe: Recipe, samples: StereoDataset) -> dict[str, Any]:
     """The header's `rig` for a run that leaves a mono network: that of most pairs.  Without it there are no metres.
 
-    Empty for other runs, for procedural worlds, and where pairs have no rig or different baselines: then nobody can
-    tell a network's metres (`fit` rescales such footage).
+    Of procedural worlds that are seen with one baseline, that baseline and a common focal length.
+    Empty for other runs and worlds, and where pairs have no rig or different baselines: then nobody can tell a
+    network's metres (`fit` rescales such footage).
     """
     leaves_mono = recipe.trains == "mono" or isinstance(recipe, JointRecipe)
+    if leaves_mono and isinstance(recipe.data, SynthSource) and recipe.data.baseline_m is not None:
+        return {"rig": {"focal_px": COMMON_FOCAL * 1000, "baseline_m": recipe.data.baseline_m, "width": 1000.0}}
     if not leaves_mono or not isinstance(recipe.data, PairsSource):
         return {}
     rigs = metric_rigs(samples)

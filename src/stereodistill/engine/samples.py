@@ -11,6 +11,7 @@ import torch
 from stereodistill.data import StereoDataset, Subset, open_dataset
 from stereodistill.data.dataset import Size
 from stereodistill.data.tolerant import Tolerant
+from stereodistill.engine.common_baseline import CommonBaseline
 from stereodistill.engine.recipe import PairsSource, SynthSource
 from stereodistill.engine.worlds import Worlds
 from stereodistill.io.images import ChooseWindow
@@ -25,7 +26,8 @@ SKIPPED = "skipped.jsonl"
 def open_samples(source: SynthSource | PairsSource, seed: int) -> StereoDataset:
     """The training samples that `source` describes."""
     if isinstance(source, SynthSource):
-        return Worlds(source, seed)
+        worlds = Worlds(source, seed)
+        return worlds if source.baseline_m is None else CommonBaseline(worlds, source.baseline_m)
     return open_pairs(source)
 
 

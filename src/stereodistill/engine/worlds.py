@@ -41,7 +41,8 @@ class Worlds:
         self.endless = source.num is None
         self.kept: MutableMapping[tuple[str, int], Packed] = {}
         if source.cache:
-            self.kept = SceneCache(source.cache, [seed, *source.size, source.options, __version__])
+            sizes = [source.sizes] if source.sizes else []
+            self.kept = SceneCache(source.cache, [seed, *source.size, *sizes, source.options, __version__])
 
     def __len__(self) -> int:
         return self.source.num or ENDLESS
@@ -56,8 +57,8 @@ class Worlds:
         return self.load(index).rig
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width), the same for all scenes."""
-        return self.source.size
+        """(height, width) of scene `index`: that of its world."""
+        return self._size_of(self.scene(index)[0])
 
     def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
         """Render scene `index`, or bring back the one it shares with earlier samples of its kind (see `reuse`)."""
@@ -78,7 +79,11 @@ class Worlds:
 
     def _render(self, kind: str, index: int) -> StereoPair:
         config = self.source.options.get(kind)
-        return uncollate(render(kind, seed=self.seed, indices=[index], size=self.source.size, config=config).pair)[0]
+        rendered = render(kind, seed=self.seed, indices=[index], size=self._size_of(kind), config=config)
+        return uncollate(rendered.pair)[0]
+
+    def _size_of(self, kind: str) -> tuple[int, int]:
+        return self.source.sizes.get(kind, self.source.size)
 
 
 class _Names(Sequence[str]):

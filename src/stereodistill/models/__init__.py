@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _CLASSES = {
     "lite_stereo": "stereodistill.models.lite_stereo.network:LiteStereo",
     "lite_mono": "stereodistill.models.lite_mono:LiteMono",
+    "lite0_mono": "stereodistill.models.lite0_mono:Lite0Mono",
     "dispnet": "stereodistill.models.guo2018.dispnet:DispNet",
     "psmnet": "stereodistill.models.guo2018.psmnet:PsmNet",
     "vgg_mono": "stereodistill.models.guo2018.vgg_mono:VggMono",
@@ -22,7 +23,7 @@ _CLASSES = {
 }
 STEREO = ("lite_stereo", "dispnet", "psmnet", "recursive")
 """Networks with `forward(left, right) -> Prediction`."""
-MONO = ("lite_mono", "vgg_mono", "recursive_mono")
+MONO = ("lite_mono", "lite0_mono", "vgg_mono", "recursive_mono")
 """Networks with `forward(image) -> Prediction`."""
 
 

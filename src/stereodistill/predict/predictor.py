@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stereodistill.errors import UserError
 from stereodistill.models.layers import for_inference
-from stereodistill.ops.resize import resize_image
+from stereodistill.ops.resize import resize_image, size_of_shape
 from stereodistill.types import Prediction
 from stereodistill.weights import WeightsHeader
 
@@ -50,9 +50,16 @@ class Predictor:
         self.precision = torch.float32
         return self
 
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) at which the network sees pictures of this size."""
+        if self.header.input_size is not None:
+            return self.header.input_size
+        pixels = self.header.input_pixels
+        return (height, width) if pixels is None else size_of_shape(height, width, pixels)
+
     def _ask(self, *images: Tensor) -> Prediction:
-        """The network's answer to batches (B, 3, H, W) of one size, at its input size, where its header names one."""
-        size = self.header.input_size or (images[0].shape[-2], images[0].shape[-1])
+        """The network's answer to batches (B, 3, H, W) of one size, asked at its input size."""
+        size = self.input_size(images[0].shape[-2], images[0].shape[-1])
         batches = (resize_image(image.to(self.device, torch.float32), size) for image in images)
         is_full = self.precision == torch.float32
         with nullcontext() if is_full else torch.autocast(self.device.type, self.precision):

@@ -13,7 +13,7 @@ from stereodistill.io.images import ChooseWindow
 from stereodistill.types import Rig, StereoPair, View
 
 
-class OneRig:
+class CommonBaseline:
     """Samples whose disparity is what a rig with `baseline_m` and no offset would have measured.
 
     The focal length needs no such care: a network sees angles in image widths, and the focal rule of
@@ -22,6 +22,7 @@ class OneRig:
 
     def __init__(self, samples: StereoDataset, baseline_m: float | None):
         self.samples, self.baseline_m = samples, baseline_m
+        self.endless = getattr(samples, "endless", False)
 
     def __len__(self) -> int:
         return len(self.samples)
