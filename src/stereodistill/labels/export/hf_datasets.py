@@ -1,8 +1,8 @@
 """A folder for Hugging Face's `datasets`: `load_dataset("FOLDER")` here, `hf upload` to share it.
 
 It is an `ImageFolder` (https://huggingface.co/docs/datasets/image_dataset): pictures as they are, a `metadata.jsonl`
-for each split whose `*_file_name` columns become images, and the features in the card's header (`datasets` from 3.4).  Nothing but the
-reader needs that library.
+for each split whose `*_file_name` columns become images (from version 3.4), and the features in the card's header.
+Nothing but the reader needs that library.
 """
 
 from __future__ import annotations
