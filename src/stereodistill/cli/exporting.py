@@ -46,9 +46,9 @@ class Exporter:
         seed: int,
     ):
         from stereodistill.data import open_dataset
-        from stereodistill.labels.files import HEADER
         from stereodistill.data.layouts import find_pairs
         from stereodistill.labels.export import refuse_early
+        from stereodistill.labels.files import HEADER
 
         if shard != (0, 1):
             raise UserError("--export needs the labels of all pairs: run it without --shard when every part is done")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stereodistill.labels.files import LabelsHeader, write_label
 from stereodistill.io.calibration import write_rig
 from stereodistill.io.images import write_image
+from stereodistill.labels.files import LabelsHeader, write_label
 from stereodistill.types import Rig
 
 NAMES = tuple(f"{folder}/{frame:06d}" for folder in ("a", "b") for frame in range(6))

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from stereodistill.config import Config
-from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.errors import UserError
 from stereodistill.io.files import read_text, write_bytes
+from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.export.formats import Format, formats
 from stereodistill.labels.export.samples import Sample
 

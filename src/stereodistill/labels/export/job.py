@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from stereodistill.data.folder import PairDataset, StereoDataset, with_rig
-from stereodistill.labels.files import label_name, link_or_copy
-from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.data.layouts import find_pairs
 from stereodistill.data.stretches import split_stretches
 from stereodistill.data.windows import load_window
 from stereodistill.errors import UserError
 from stereodistill.io.files import write_bytes
 from stereodistill.io.images import Window, write_image
+from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.export.formats import Format, Target, formats
 from stereodistill.labels.export.header import checked_root, claim, make_header, refuse_lopsided
 from stereodistill.labels.export.samples import NO_RIG, Sample, depth_of, find_samples, nearest_m
+from stereodistill.labels.files import label_name, link_or_copy
 from stereodistill.progress import progress as show_progress
 from stereodistill.types import Rig
 

@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from stereodistill.labels.files import SIDES, LabelFiles
-from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.data.stretches import split_stretches
 from stereodistill.errors import UserError
 from stereodistill.io.images import Window
+from stereodistill.labels.dataset import LabelledDataset
+from stereodistill.labels.files import SIDES, LabelFiles
 from stereodistill.ops.geometry import disparity_to_depth
 from stereodistill.types import Rig, StereoPair
 
