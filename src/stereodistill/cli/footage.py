@@ -75,6 +75,9 @@ def label(
     ] = "0/1",
     workers: Annotated[int, typer.Option("--workers", help="Threads that read and write.")] = 2,
     on_error: Annotated[str, typer.Option("--on-error", metavar="stop|skip", help="At an unreadable pair.")] = "stop",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="auto|f32|bf16", help="Of a network; auto: what is quicker here.")
+    ] = "auto",
     export: Export = None,
     val_fraction: ValFraction = 0.1,
     min_confidence: MinConfidence = 0.0,
@@ -105,7 +108,7 @@ def label(
             return told(*exporter.run())
     done = write_labels(
         data, teacher, out, device=device, right=not left_only, shard=part, workers=workers, limit=limit,
-        on_error=on_error, progress=True, layout=layout, rig=rig,
+        on_error=on_error, precision=precision, progress=True, layout=layout, rig=rig,
     )  # fmt: skip
     told(f"{done.num_new} pairs labelled by {done.teacher} in {done.elapsed_s:.0f} s, {done.num_old} were there: {out}")
     told(*skip_report(done.skipped))

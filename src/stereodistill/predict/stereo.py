@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Literal, TypeAlias
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,6 +20,8 @@ from stereodistill.predict.teachers import AGREEMENT_PX, Match
 from stereodistill.types import Prediction, Rig
 from stereodistill.weights import WeightsHeader
 
+Precision: TypeAlias = Literal["f32", "bf16"]
+
 
 class StereoPredictor:
     """A trained stereo network with its header: predicts, and teaches (`name`, `hash`, `match`, `match_right`)."""
@@ -31,6 +36,13 @@ class StereoPredictor:
     ):
         self.model, self.header, self.device = for_inference(model).to(device), header, torch.device(device)
         self.name, self.hash = name or header.architecture, hash
+        self.precision: Precision = "f32"
+
+    def in_precision(self, precision: Precision) -> StereoPredictor:
+        """The same network, computing in `precision`; bf16 means autocast, as in training."""
+        other = copy.copy(self)
+        other.precision = precision
+        return other
 
     def predict(
         self,
@@ -100,22 +112,24 @@ class StereoPredictor:
         if left.shape != right.shape:
             sizes = [f"{view.shape[2]} x {view.shape[1]}" for view in (left, right)]
             raise UserError(f"the views of a pair have one size: left is {sizes[0]}, right is {sizes[1]}")
-        prediction = self._ask(left, right)
+        prediction = self.ask(left, right)
         size = (left.shape[1], left.shape[2])
         visible = None
         if prediction.visible_logits:
             visible = resize_image(prediction.visible_logits[0].float(), size)[0].cpu()
         return resize_disparity(prediction.disparities[0].float(), size)[0].cpu(), visible
 
-    def _ask(self, left: Tensor, right: Tensor) -> Prediction:
+    @torch.inference_mode()
+    def ask(self, left: Tensor, right: Tensor) -> Prediction:
         """The network's answer at the size it was trained for, where its header names one, else at the pair's."""
         size = self.header.input_size or (left.shape[1], left.shape[2])
         batch = [resize_image(view[None].to(self.device), size) for view in (left, right)]
-        return self.model(*(view.contiguous(memory_format=torch.channels_last) for view in batch))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.model(*(view.contiguous(memory_format=torch.channels_last) for view in batch))
 
     @torch.inference_mode()
     def _fused(self, left: Tensor, right: Tensor, right_view: bool) -> np.ndarray:
-        plain, mirrored = self._ask(left, right), self._ask(*_mirror(left, right))
+        plain, mirrored = self.ask(left, right), self.ask(*_mirror(left, right))
         if not plain.disparities_right:
             raise UserError(f"{self.name}: post-processing needs a network that estimates both views (`recursive`)")
         if right_view:
