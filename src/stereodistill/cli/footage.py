@@ -105,7 +105,8 @@ def label(
     if export is not None:
         exporter = Exporter(export, data, out, layout, rig, limit, part, val_fraction, min_confidence, seed)
         if exporter.has_labels:
-            return told(*exporter.run())
+            told(*exporter.run())
+            return
     done = write_labels(
         data, teacher, out, device=device, right=not left_only, shard=part, workers=workers, limit=limit,
         on_error=on_error, precision=precision, progress=True, layout=layout, rig=rig,
@@ -114,7 +115,6 @@ def label(
     told(*skip_report(done.skipped))
     if exporter is not None:
         told(*exporter.run())
-    return None
 
 
 def match(
