@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -19,8 +21,10 @@ from stereodistill.predict.teachers import AGREEMENT_PX, Match
 from stereodistill.types import Rig
 from stereodistill.weights import WeightsHeader
 
-Seen = tuple[Tensor, Tensor | None]
+Precision: TypeAlias = Literal["f32", "bf16"]
+Seen: TypeAlias = tuple[Tensor, Tensor | None]
 """Disparity (1, H, W) of a view, and the logits of its visibility where the network estimates it."""
+
 
 
 class StereoPredictor(Predictor):
@@ -36,6 +40,11 @@ class StereoPredictor(Predictor):
     ):
         super().__init__(model, header, device)
         self.name, self.hash = name or header.architecture, hash
+
+    def in_precision(self, precision: Precision) -> StereoPredictor:
+        """The same network in another predictor, computing in `precision`; bf16 means autocast, as in training."""
+        other = copy.copy(self)
+        return other.bfloat16() if precision == "bf16" else other.float()
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
         """Disparity (B, 1, H, W) float32 of the left images, in pixels of W; gradients reach the images.
