@@ -26,7 +26,6 @@ Seen: TypeAlias = tuple[Tensor, Tensor | None]
 """Disparity (1, H, W) of a view, and the logits of its visibility where the network estimates it."""
 
 
-
 class StereoPredictor(Predictor):
     """A trained stereo network with its header: predicts, and teaches (`name`, `hash`, `match`, `match_right`)."""
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from stereodistill.data.folder import PairDataset, StereoDataset, with_rig
+from stereodistill.data import StereoDataset
+from stereodistill.data.folder import PairDataset, with_rig
 from stereodistill.data.layouts import find_pairs
 from stereodistill.data.stretches import split_stretches
-from stereodistill.data.windows import load_window
 from stereodistill.errors import UserError
 from stereodistill.io.files import write_bytes
-from stereodistill.io.images import Window, write_image
+from stereodistill.io.images import write_image
 from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.export.formats import Format, Target, formats
 from stereodistill.labels.export.header import checked_root, claim, make_header, refuse_lopsided
@@ -103,10 +103,10 @@ def refuse_early(dataset: StereoDataset, kind: str, out: str | Path, val_fractio
     checked_root(kind, out)
     refuse_lopsided(formats()[kind], *map(len, split_stretches(dataset.names, val_fraction)))
     try:
-        pair = load_window(dataset, 0, lambda _: Window(0, 0, 1, 1))
+        rig = dataset.rig(0)
     except UserError:
         return  # unreadable pairs are the business of labelling
-    if not pair.rig.is_metric:
+    if not rig.is_metric:
         raise UserError(f"{dataset.names[0]}: {NO_RIG}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from stereodistill.data.stretches import split_stretches
 from stereodistill.errors import UserError
-from stereodistill.io.images import Window
 from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.files import SIDES, LabelFiles
 from stereodistill.ops.geometry import disparity_to_depth
@@ -84,13 +83,7 @@ def depth_of(pair: StereoPair, view: str) -> np.ndarray:
 
 
 def _sample(dataset: LabelledDataset, files: LabelFiles, index: int, split: Split) -> Sample:
-    sizes: list[tuple[int, int]] = []
-
-    def one_pixel(size: tuple[int, int]) -> Window:
-        sizes.append(size)
-        return Window(0, 0, 1, 1)
-
-    name, rig = dataset.names[index], dataset.load_window(index, one_pixel).rig
+    name, rig, size = dataset.names[index], dataset.rig(index), dataset.size(index)
     if not rig.is_metric:
         raise UserError(f"{name}: {NO_RIG}")
     photos = {view: files.find(view, name) for view in SIDES}
@@ -99,8 +92,8 @@ def _sample(dataset: LabelledDataset, files: LabelFiles, index: int, split: Spli
         index=index,
         name=name,
         split=split,
-        size=sizes[0],
-        rig=replace(rig, width=sizes[0][1]),
+        size=size,
+        rig=rig,
         photos={view: path for view, path in photos.items() if path is not None},
         confidences={view: path for view, path in confidences.items() if path is not None},
     )
