@@ -17,6 +17,7 @@ from stereodistill.engine.batches import Batches, iterate
 from stereodistill.engine.checkpoint import Ema, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from stereodistill.engine.log import TrainLog
 from stereodistill.engine.optimizer import learning_rate, make_optimizer
+from stereodistill.engine.reach import freeze_unreached
 from stereodistill.engine.recipe import Recipe
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
@@ -55,6 +56,8 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.network = channels_last(self.model.to(self.accelerator.device))
+        self._train_mode()
+        freeze_unreached(self.network, self.objective)
         optimizer = make_optimizer(self.recipe.optimizer, self.network)
         self.ema = Ema(self.network, self.recipe.loop.ema_decay) if self.recipe.loop.ema_decay else None
         self.step, self.elapsed_s, self.last_saved = 0, 0.0, time.monotonic()
