@@ -59,6 +59,18 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
     return None
 
 
+def kept_info(folder: Path) -> dict[str, Any] | None:
+    """What the newest checkpoint with a readable record says beside its tensors; None without any."""
+    for path in reversed(_checkpoints(folder)):
+        try:
+            info = json.loads((path / "state.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(info, dict):
+            return info
+    return None
+
+
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's moments and counters as flat tensors, `optimizer/PARAMETER/KEY`."""
     state = optimizer.state_dict()["state"]

@@ -105,6 +105,7 @@ class Loop:
             tensors |= {f"ema/{k}": v for k, v in self.ema.shadow.items()}
         tensors |= pack_optimizer(self.optimizer) | {"rng": torch.get_rng_state()}
         info = {"recipe": self.recipe.hash, "num_steps": self.num_steps, "elapsed_s": self.elapsed_s}
+        info |= {"precision": "bf16" if self.accelerator.mixed_precision == "bf16" else "f32"}
         save_checkpoint(self.out / "checkpoints", self.step, tensors, info)
 
     def _train_mode(self) -> None:
@@ -115,8 +116,7 @@ class Loop:
                     module.eval()
 
     def _look_at(self, batch: StereoPair) -> None:
-        with self.accelerator.autocast():
-            self.objective(self.network, batch.to(self.accelerator.device))
+        self.objective(self.network, batch.to(self.accelerator.device))
 
     def _one_step(self, stream) -> None:
         started = time.perf_counter()

@@ -105,7 +105,7 @@ class LoopSpec(Config):
     """Of one optimiser step, over all processes and accumulation rounds."""
     accumulate: PositiveInt = 1
     precision: Literal["f32", "bf16", "auto"] = "f32"
-    """`auto`: bf16 autocast where the device computes it natively."""
+    """`auto`: the quicker of the two, measured at the start of a run on a few steps and kept for its resumption."""
     sync_norms: bool = True
     """Batch norms over the shares of all GPUs; without, and on CPUs, each process normalises by its own share, which
     is quicker and enough where a share holds some images."""

@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
@@ -18,7 +16,8 @@ from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_ster
 from stereodistill.engine.batch_norm import synchronise_norms
 from stereodistill.engine.batches import Batches
 from stereodistill.engine.chain import Link, chain
-from stereodistill.engine.loop import Loop, Validate
+from stereodistill.engine.loop import Loop, Objective, Validate
+from stereodistill.engine.precision import make_accelerator, settle_precision
 from stereodistill.engine.preflight import refuse_blanks, require_ground_truth, rig_field
 from stereodistill.engine.recipe import Recipe
 from stereodistill.engine.samples import Shrunk, open_samples, tolerant
@@ -72,7 +71,8 @@ def _run(
 ) -> None:
     """One stage, from its start weights to weights on disk."""
     recipe, out = link.recipe, link.out
-    accelerator = make_accelerator(recipe, device)
+    settled, seconds = settle_precision(link.started, out, resume, device)
+    accelerator = make_accelerator(settled, device)
     set_seed(recipe.loop.seed)
     network = build_model(link.started)
     if start:
@@ -82,7 +82,10 @@ def _run(
     samples = tolerant(samples, recipe.data, out)
     require_ground_truth(recipe, samples)
     header = rig_field(recipe, samples) | header
-    loop = _loop(recipe, model, samples, accelerator, out, validate, on_step)
+    objective = objective_of(settled, model)
+    loop = _loop(recipe, model, objective, samples, accelerator, out, validate, on_step)
+    if seconds and accelerator.is_main_process:
+        loop.log.write({"step": 0, "precision": settled.loop.precision, "measured_s": seconds})
     loop.run(resume)
     finished = results(recipe, loop.finished())
     if accelerator.is_main_process:
@@ -94,6 +97,7 @@ def _run(
 def _loop(
     recipe: Recipe,
     model: nn.Module,
+    objective: Objective,
     samples: StereoDataset,
     accelerator: Accelerator,
     out: Path,
@@ -104,7 +108,7 @@ def _loop(
         recipe=recipe,
         model=synchronise_norms(model, accelerator) if recipe.loop.sync_norms else model,
         batches=make_batches(recipe, samples, accelerator),
-        objective=objective_of(recipe, model),
+        objective=objective,
         num_steps=num_steps(recipe, len(samples)),
         out=out,
         accelerator=accelerator,
@@ -113,17 +117,6 @@ def _loop(
         validate=validate and (lambda module: validate(results(recipe, module)["weights"])),
         **({"on_step": on_step} if on_step else {}),
     )
-
-
-def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
-    """Where and in which precision this stage computes; earlier stages of the same process do not matter."""
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    precision = recipe.loop.precision
-    if precision == "auto":
-        native = torch.ops.mkldnn._is_mkldnn_bf16_supported() if on_cpu else torch.cuda.is_bf16_supported()
-        precision = "bf16" if native else "f32"
-    AcceleratorState._reset_state()
-    return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no", cpu=on_cpu)
 
 
 def make_batches(recipe: Recipe, samples: StereoDataset, accelerator: Accelerator) -> Batches:
