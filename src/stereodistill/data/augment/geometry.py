@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from stereodistill.ops.geometry import swap_pair
-from stereodistill.ops.resize import resize_disparity, resize_image, resize_mask
+from stereodistill.ops.resize import resize_image, resize_truth
 from stereodistill.types import Image, StereoPair, View
 
 Size = tuple[int, int]
@@ -33,11 +33,8 @@ def _resize_view(view: View, size: Size) -> View:
     image = _resize_image(view.image, size)
     if not view.disparity.any():
         return View.unlabelled(image)
-    disparity = resize_disparity(view.disparity, size, mode="crisp")
-    known = disparity > 0
-    if torch.equal(view.valid, view.disparity > 0):  # then the mask says nothing that the values do not
-        return View(image=image, disparity=disparity, valid=known)
-    return View(image=image, disparity=disparity, valid=resize_mask(view.valid, size) & known)
+    disparity, valid = resize_truth(view.disparity, view.valid, size)
+    return View(image=image, disparity=disparity, valid=valid)
 
 
 def _resize_image(image: Image, size: Size) -> Image:
