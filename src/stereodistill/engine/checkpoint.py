@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from stereodistill.errors import UserError
 
@@ -102,22 +103,33 @@ def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
 
 
 class Ema:
-    """Exponential moving average of a network's parameters; buffers (norm statistics) are copied."""
+    """Exponential moving average of a network: of its parameters, and of its norms' statistics alike.
+
+    Statistics that were merely copied would be those of other weights.  Averaged ones are not exact either:
+    `loop.measure_norms` measures them anew.
+    """
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
-        self.shadow = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        self._average = AveragedModel(model, use_buffers=True)
+        self._average.n_averaged.fill_(1)  # the start counts: a first update that replaced it would be none
+
+    @property
+    def shadow(self) -> dict[str, Tensor]:
+        """The averaged network's state; what is written into these tensors is its state from then on."""
+        return self._average.module.state_dict()
 
     def update(self, model: nn.Module, step: int) -> None:
         """Move towards the model; early on the average is shorter, so that the random start is forgotten."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for name, tensor in model.state_dict().items():
-                shadow = self.shadow[name]
-                if shadow.is_floating_point():
-                    shadow.lerp_(tensor.detach(), 1 - decay)
-                else:
-                    shadow.copy_(tensor)
+        self._average.multi_avg_fn = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
+        self._average.update_parameters(model)
+        for ours, theirs in zip(self._average.module.buffers(), model.buffers()):
+            if not ours.is_floating_point():  # a counter has no average
+                ours.copy_(theirs)
+
+    def load(self, shadow: dict[str, Tensor]) -> None:
+        """Go on from the state that `shadow` was."""
+        self._average.module.load_state_dict(shadow)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

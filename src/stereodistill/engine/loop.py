@@ -205,7 +205,7 @@ class Loop:
             )
         self.network.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model/")})
         if self.ema:
-            self.ema.shadow = {k[4:]: v.to(self.accelerator.device) for k, v in tensors.items() if k.startswith("ema/")}
+            self.ema.load({k[4:]: v for k, v in tensors.items() if k.startswith("ema/")})
         unpack_optimizer(self.optimizer, tensors)
         torch.set_rng_state(tensors["rng"])
         self.step, self.elapsed_s = info["step"], info["elapsed_s"]
