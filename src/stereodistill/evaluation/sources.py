@@ -34,6 +34,8 @@ from stereodistill.types import Rig, StereoPair
 from stereodistill.weights import TENSORS
 
 MEDIAN_PIXELS_PER_IMAGE = 10_000
+SAME_BASELINE = 0.02
+"""Baselines that differ by no more are those of one make of rig: KITTI's differ by a per cent from day to day."""
 Flip = bool | Literal["edges"]
 """Flip post-processing: none, Godard et al. 2017's, or Ye et al. 2021's."""
 
@@ -105,13 +107,21 @@ class MonoNetwork:
         return self.estimate(pair).disparity_px(pair.rig)
 
     def estimate(self, pair: StereoPair) -> Estimate:
-        """The network's own disparity, with the cameras that it holds for."""
+        """The network's own disparity, with the cameras that it holds for.
+
+        For images of the rig that it learned from that is each image's own rig, as published scores take it; for any
+        other the baseline stays the learned one.
+        """
         rig = pair.rig if pair.rig.is_metric else None
         with warnings.catch_warnings():
             # Without a rig its metres would be for an assumed camera; then only its pixels are used.
             warnings.simplefilter("ignore", CameraWarning)
             depth = self._predict(pair.left.image, rig)
-        return Estimate(values=depth.disparity_px, valid=depth.valid, rig=None if rig is None else depth.rig)
+        if rig is None:
+            return Estimate(values=depth.disparity_px, valid=depth.valid)
+        is_own = abs(float(rig.baseline_m) / depth.rig.baseline_m - 1) <= SAME_BASELINE
+        found = replace(depth.rig, baseline_m=float(rig.baseline_m)) if is_own else depth.rig
+        return Estimate(values=depth.disparity_px, valid=depth.valid, rig=found)
 
     def _predict(self, image: torch.Tensor, rig: Rig | None) -> DepthMap:
         depth = self.predictor.predict(image, rig=rig, post_process=self.flip == "edges")
