@@ -81,7 +81,7 @@ def evaluate(
         typer.Option(
             "--protocol",
             help="eigen, eigen-50m, eigen-lidar-view, eigen-improved, make3d, depth, kitti-stereo, sceneflow, "
-            "middlebury or stereo; options as in eigen:crop=eigen,scaling=median.",
+            "sceneflow-192, middlebury or stereo; options as in eigen:crop=eigen,scaling=median.",
         ),
     ],
     weights: Annotated[str | None, typer.Option("--weights", help="Mono or stereo weights, or a teacher.")] = None,
