@@ -11,8 +11,8 @@ from stereodistill.ops.resize import (
     resize_disparity,
     resize_image,
     resize_mask,
-    size_of_shape,
     resize_truth,
+    size_of_shape,
 )
 
 sizes = st.tuples(st.integers(4, 30), st.integers(4, 40))
