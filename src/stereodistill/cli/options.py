@@ -39,6 +39,22 @@ Width: TypeAlias = Annotated[
 ]
 
 
+InputSize: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--size", metavar="HxW", help="Height x width at which the network sees the pictures."),
+]
+
+
+def input_size_of(text: str | None) -> tuple[int, int] | None:
+    """`384x1280` as (height, width)."""
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and 32 <= int(height) <= 8192 and 32 <= int(width) <= 8192):
+        raise UserError(f"--size is HEIGHTxWIDTH from 32 to 8192 px, as 384x1280, found {text!r}")
+    return int(height), int(width)
+
+
 def rig_of(focal_px: float | None, baseline_m: float | None, width: int | None) -> Rig | None:
     """The rig that was given by options; None = none was, the data say it themselves."""
     refuse_width_alone(focal_px, width)

@@ -29,7 +29,7 @@ from stereodistill.predict import (
     load_teacher,
 )
 from stereodistill.predict.fusion import fuse_flipped
-from stereodistill.predict.load import NEEDS_WEIGHTS
+from stereodistill.predict.load import NEEDS_WEIGHTS, seen_at
 from stereodistill.types import Rig, StereoPair
 from stereodistill.weights import TENSORS
 
@@ -51,16 +51,23 @@ class Source(Protocol):
     def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-def load_source(weights: str | Path | MonoPredictor | StereoPredictor | Teacher, device: str = "auto") -> Source:
+def load_source(
+    weights: str | Path | MonoPredictor | StereoPredictor | Teacher,
+    device: str = "auto",
+    size: tuple[int, int] | None = None,
+) -> Source:
     """The source behind what `evaluate` takes as weights: mono or stereo weights, a teacher, or either one loaded.
+
+    `size`: (height, width) at which a network sees the pictures.
 
     Raises:
         UserError: as `from_pretrained` and `load_teacher`.
     """
-    loaded = _load(weights, device) if isinstance(weights, (str, Path)) else weights
+    is_named = isinstance(weights, (str, Path))
+    loaded = seen_at(size, _load(weights, device) if is_named else weights)
     if isinstance(loaded, MonoPredictor):
-        return MonoNetwork(loaded, str(weights) if loaded is not weights else loaded.header.architecture)
-    name = str(weights) if loaded is not weights else loaded.name
+        return MonoNetwork(loaded, str(weights) if is_named else loaded.header.architecture)
+    name = str(weights) if is_named else loaded.name
     return StereoNetwork(loaded, name) if isinstance(loaded, StereoPredictor) else Matcher(loaded, name)
 
 

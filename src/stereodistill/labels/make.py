@@ -34,6 +34,7 @@ from stereodistill.labels.files import (
     write_label,
 )
 from stereodistill.predict import StereoPredictor, Teacher, load_teacher
+from stereodistill.predict.load import seen_at
 from stereodistill.predict.precision import settle_precision
 from stereodistill.predict.teachers import Match
 from stereodistill.progress import progress as show_progress
@@ -75,6 +76,7 @@ def label(
     limit: int | None = None,
     on_error: OnError = "stop",
     precision: str = "auto",
+    size: tuple[int, int] | None = None,
     progress: bool = False,
     layout: str = "auto",
     rig: Rig | None = None,
@@ -94,6 +96,7 @@ def label(
         limit: only the first `limit` pairs.
         precision: "f32", "bf16", or "auto": what the labels in `out` have, else the clearly quicker one, measured once
             (see `predict.precision`).
+        size: (height, width) at which a network sees the pairs; the labels have the pictures' own size in any case.
         on_error: a pair that cannot be read or matched stops the run, or is left out and named in the summary.
 
     Raises:
@@ -108,7 +111,7 @@ def label(
         raise UserError(f"{dataset.title} has no second view: there is nothing to match")
     # A folder that cannot be used is found before the teacher is loaded, which may take long.
     _refuse_other_content(Path(out))
-    loaded = load_teacher(teacher, device) if isinstance(teacher, (str, Path)) else teacher
+    loaded = seen_at(size, load_teacher(teacher, device) if isinstance(teacher, (str, Path)) else teacher)
     num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
     job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
     source = str(data) if isinstance(data, (str, Path)) else ""

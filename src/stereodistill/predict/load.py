@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import DISPARITY_SUFFIXES
 from stereodistill.predict.mono import MonoPredictor
-from stereodistill.predict.predictor import choose_device
+from stereodistill.predict.predictor import Predictor, choose_device
 from stereodistill.predict.stereo import StereoPredictor
 from stereodistill.predict.teachers import FolderTeacher, SgbmTeacher, Teacher
 from stereodistill.weights import TENSORS, load_weights, weights_hash
 
+T = TypeVar("T")
 NEEDS_WEIGHTS = ("dispnet", "psmnet", "recursive")
 """Teachers of the papers: networks that ship without weights."""
 
@@ -26,6 +28,19 @@ def from_pretrained(source: str | Path, device: str = "auto") -> MonoPredictor |
     if header.kind == "mono":
         return MonoPredictor(model, header, place)
     return StereoPredictor(model, header, place, name=_name_of(source), hash=weights_hash(source))
+
+
+def seen_at(size: tuple[int, int] | None, loaded: T) -> T:
+    """The same network, asked about every picture at `size` (height, width); None leaves it as it is.
+
+    Raises:
+        UserError: it is no network.
+    """
+    if size is None:
+        return loaded
+    if not isinstance(loaded, Predictor):
+        raise UserError("--size is the input of a network; SGBM and finished maps have the size of the pictures")
+    return loaded.at_size(size)
 
 
 def load_teacher(source: str | Path = "lite_stereo", device: str = "auto") -> Teacher:

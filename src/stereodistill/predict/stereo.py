@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
@@ -44,6 +45,13 @@ class StereoPredictor(Predictor):
         """The same network in another predictor, computing in `precision`; bf16 means autocast, as in training."""
         other = copy.copy(self)
         return other.bfloat16() if precision == "bf16" else other.float()
+
+    def at_size(self, size: tuple[int, int]) -> StereoPredictor:
+        """See `Predictor`; as a teacher it is another one, with a hash of its own."""
+        other = super().at_size(size)
+        if size != self.header.input_size:
+            other.hash = hashlib.sha256(f"{self.hash}@{size[0]}x{size[1]}".encode()).hexdigest()
+        return other
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
         """Disparity (B, 1, H, W) float32 of the left images, in pixels of W; gradients reach the images.
