@@ -14,6 +14,7 @@ from stereodistill.cli.options import refuse_width_alone
 from stereodistill.data.layouts import list_images
 from stereodistill.errors import UserError
 from stereodistill.io.images import read_image
+from stereodistill.io.lock import one_per_out
 from stereodistill.io.video import VIDEO_SUFFIXES, num_frames, read_frames
 from stereodistill.predict import DepthMap, MonoPredictor
 from stereodistill.progress import progress
@@ -62,6 +63,7 @@ def find_photos(source: str, limit: int | None = None) -> Photos:
     return Photos(len(paths), ((name, read_image(p)) for name, p in zip(_names(paths, root), paths, strict=True)))
 
 
+@one_per_out
 def predict_all(
     photos: Photos,
     predictor: MonoPredictor,

@@ -24,9 +24,12 @@ from stereodistill.engine.samples import Shrunk, open_samples, tolerant
 from stereodistill.engine.stages import load_recipe, objective_of
 from stereodistill.engine.start import build_model, encoder_of, frozen_steps, results, trained_module
 from stereodistill.errors import UserError
+from stereodistill.io.files import make_folder
+from stereodistill.io.lock import one_per_out
 from stereodistill.weights import WeightsHeader, save_weights
 
 
+@one_per_out
 def train(
     recipe: str | Recipe,
     out: str | Path,
@@ -165,10 +168,7 @@ def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
 
 
 def _prepare_folder(out: Path, resume: bool) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+    make_folder(out)
     if (out / "checkpoints").exists() and not resume:
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
 

@@ -17,6 +17,7 @@ from stereodistill.fitting.page import fit_page
 from stereodistill.fitting.plan import Asked, FitPlan, keep_plan, make_plan, training_recipe
 from stereodistill.fitting.show import say, train_shown
 from stereodistill.io.files import write_bytes
+from stereodistill.io.lock import one_per_out
 from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.make import label
 from stereodistill.predict import load_teacher
@@ -26,6 +27,7 @@ from stereodistill.types import Rig
 __all__ = ["fit"]
 
 
+@one_per_out
 def fit(
     data: str | Path,
     out: str | Path,

@@ -58,6 +58,16 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def make_folder(path: str | Path) -> None:
+    """The folder `path` with its parents, unless it is there; `UserError` where disk or a file stands against it."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        code = getattr(error, "errno", None) or 0
+        reason = _WRITE_REASONS.get(code, getattr(error, "strerror", None) or str(error))
+        raise UserError(f"cannot write to {shown(path)}: {reason}") from None
+
+
 def read_bytes(path: str | Path, *, limit: int = MAX_FILE_BYTES) -> bytes:
     """The content of a file; `UserError` when it is absent, a folder, unreadable, empty or over `limit` bytes."""
     data, _ = _read(path, limit + 1)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from stereodistill.data.tolerant import OnError, Skipped, Tolerant, check_on_err
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import write_rig
 from stereodistill.io.images import write_image
+from stereodistill.io.lock import only_process
 from stereodistill.labels.files import (
     HEADER,
     SIDES,
@@ -103,27 +105,29 @@ def label(
     dataset = open_dataset(data, layout=layout, rig=rig, limit=limit) if isinstance(data, (str, Path)) else data
     if isinstance(dataset, ListedPairs) and not dataset.has_right:
         raise UserError(f"{dataset.title} has no second view: there is nothing to match")
-    # A folder that cannot be used is found before the teacher is loaded, which may take long.
-    _refuse_other_content(Path(out))
-    loaded = load_teacher(teacher, device) if isinstance(teacher, (str, Path)) else teacher
-    num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
-    job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
-    source = str(data) if isinstance(data, (str, Path)) else ""
-    job.claim(source, num_pairs)
-    indices = range(num_pairs * shard[0] // shard[1], num_pairs * (shard[0] + 1) // shard[1])
-    try:
-        job.run(indices, workers, progress)
-    except KeyboardInterrupt:
-        done = f"{job.count()} of {num_pairs} pairs are labelled in {out}"
-        raise KeyboardInterrupt(f"stopped; {done}; the same command goes on from there") from None
-    except Exception:
+    # Shards are many processes with one folder.
+    with only_process(out) if shard[1] == 1 else nullcontext():
+        # A folder that cannot be used is found before the teacher is loaded, which may take long.
+        _refuse_other_content(Path(out))
+        loaded = load_teacher(teacher, device) if isinstance(teacher, (str, Path)) else teacher
+        num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
+        job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
+        source = str(data) if isinstance(data, (str, Path)) else ""
+        job.claim(source, num_pairs)
+        indices = range(num_pairs * shard[0] // shard[1], num_pairs * (shard[0] + 1) // shard[1])
+        try:
+            job.run(indices, workers, progress)
+        except KeyboardInterrupt:
+            done = f"{job.count()} of {num_pairs} pairs are labelled in {out}"
+            raise KeyboardInterrupt(f"stopped; {done}; the same command goes on from there") from None
+        except Exception:
+            job.count()
+            raise
         job.count()
-        raise
-    job.count()
-    return LabelSummary(
-        out=Path(out), teacher=loaded.name, num_pairs=len(indices), num_new=job.num_new, num_old=job.num_old,
-        skipped=tuple(job.tolerant.skipped), elapsed_s=time.monotonic() - start_s,
-    )  # fmt: skip
+        return LabelSummary(
+            out=Path(out), teacher=loaded.name, num_pairs=len(indices), num_new=job.num_new, num_old=job.num_old,
+            skipped=tuple(job.tolerant.skipped), elapsed_s=time.monotonic() - start_s,
+        )  # fmt: skip
 
 
 @dataclass
