@@ -141,8 +141,10 @@ def _steps_shown() -> Iterator[Callable[[int, int, float], None] | None]:
 
 
 def _saved_steps(out: Path) -> str:
-    checkpoints = sorted((out / "checkpoints").glob("step_*"))
-    if not checkpoints:
+    from stereodistill.engine.checkpoint import newest
+
+    checkpoint = newest(out / "checkpoints")
+    if checkpoint is None:
         return "no step was finished, nothing is saved"
-    step = int(checkpoints[-1].name.removeprefix("step_"))
-    return f"step {step} is saved in {checkpoints[-1]}; the same command with --resume goes on from there"
+    step, path = checkpoint
+    return f"step {step} is saved in {path}; the same command with --resume goes on from there"

@@ -17,6 +17,7 @@ from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_ster
 from stereodistill.engine.batch_norm import synchronise_norms
 from stereodistill.engine.batches import Batches, Samples
 from stereodistill.engine.chain import Link, chain
+from stereodistill.engine.log import LOG
 from stereodistill.engine.loop import Loop, Validate
 from stereodistill.engine.preflight import refuse_blanks, require_ground_truth, rig_field
 from stereodistill.engine.recipe import Recipe
@@ -169,7 +170,7 @@ def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
 
 def _prepare_folder(out: Path, resume: bool) -> None:
     make_folder(out)
-    if (out / "checkpoints").exists() and not resume:
+    if not resume and ((out / "checkpoints").exists() or (out / LOG).exists()):
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
 
 

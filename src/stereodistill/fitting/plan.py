@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from pathlib import Path
@@ -13,7 +12,7 @@ from stereodistill.engine.recipe import MonoRecipe
 from stereodistill.engine.speed import measure_step_s
 from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
-from stereodistill.io.files import write_bytes
+from stereodistill.io.files import read_json, write_bytes
 from stereodistill.models import MONO
 
 PLAN = "plan.json"
@@ -72,7 +71,7 @@ def make_plan(out: Path, dataset: StereoDataset, asked: Asked, resume: bool) -> 
         return _new_plan(dataset, asked), True
     if not resume:
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
-    plan = FitPlan.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
+    plan = FitPlan.parse(read_json(path, "choose another --out"), str(path))
     for key, value in asked:
         held = getattr(plan.asked, key)
         if held != value:

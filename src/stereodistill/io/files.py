@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from stereodistill.errors import UserError
 
@@ -121,6 +123,22 @@ def read_text(path: str | Path, *, limit: int = 1 << 20) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{shown(path)} is not a text file (UTF-8 expected)") from None
+
+
+def read_json(path: str | Path, remedy: str, *, limit: int = 1 << 20) -> dict[str, Any]:
+    """The object in a small JSON file; `remedy` says what to do when it is damaged.  Errors as `read_bytes`."""
+    text = read_text(path, limit=limit)
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of more digits than Python reads
+        raise UserError(f"{shown(path)}: not readable as JSON ({_first_line(error)}); {remedy}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{shown(path)}: expected a JSON object, found {type(values).__name__}; {remedy}")
+    return values
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def shown(path: str | Path) -> str:

@@ -14,7 +14,6 @@ ROOT/rig/NAME.json              when the rig is known
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path, PurePosixPath
@@ -23,9 +22,8 @@ import numpy as np
 
 from stereodistill.config import Config
 from stereodistill.data.layouts import TRUTH_SUFFIXES
-from stereodistill.errors import UserError
 from stereodistill.io.disparity import PNG_LARGEST_PX, write_disparity
-from stereodistill.io.files import atomic_path, read_text, write_bytes
+from stereodistill.io.files import atomic_path, read_json, write_bytes
 from stereodistill.io.images import IMAGE_SUFFIXES, write_image
 
 HEADER = "labels.json"
@@ -57,13 +55,7 @@ class LabelsHeader(Config):
         path = Path(root) / HEADER
         if not path.exists():
             return None
-        try:
-            values = json.loads(read_text(path))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: not readable as JSON ({error}); delete the folder and label again") from None
-        if not isinstance(values, dict):
-            raise UserError(f"{path}: expected a JSON object that describes labels; delete the folder and label again")
-        return cls.parse(values, source=str(path))
+        return cls.parse(read_json(path, "delete the folder and label again"), source=str(path))
 
     def write(self, root: str | Path) -> None:
         """Replace the header of a labels folder, atomically."""
