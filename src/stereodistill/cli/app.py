@@ -14,6 +14,10 @@ class Stopped(BaseException):
     """Ctrl-C; the message says what is saved."""
 
 
+class ReaderLeft(BaseException):
+    """Whoever read what a command prints has closed the pipe; click would leave with 1, a verdict of `check`."""
+
+
 class _Verbs(TyperGroup):
     def get_params(self, ctx: Any) -> Any:
         params = super().get_params(ctx)
@@ -28,6 +32,8 @@ class _Verbs(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:  # typer would drop the message
             raise Stopped(str(stop)) from stop
+        except BrokenPipeError as closed:
+            raise ReaderLeft from closed
 
 
 # Plain help: rich would take longer to import than everything else together.

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from stereodistill.cli.options import (
+    MAX_SEED,
     BaselineM,
     Data,
     Device,
@@ -99,7 +100,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
     device: Device = "auto",
-    seed: Annotated[int | None, typer.Option("--seed", help="Short for loop.seed=N.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, max=MAX_SEED, help="Short for loop.seed=N.")] = None,
 ) -> None:
     """One stage of training, from a recipe to weights.
 

@@ -52,7 +52,7 @@ def predict(
 
     kinds = kinds_of(save)
     settle(device, seed)
-    found = find_photos(photos, limit)
+    found = find_photos(photos, limit, out)
     predictor = from_pretrained(weights, device)
     if not isinstance(predictor, MonoPredictor):
         raise UserError(f"{weights} is a stereo network: `stereodistill match LEFT RIGHT --out FILE` takes two views")

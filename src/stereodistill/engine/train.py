@@ -27,7 +27,11 @@ from stereodistill.engine.start import build_model, encoder_of, frozen_steps, re
 from stereodistill.errors import UserError
 from stereodistill.io.files import make_folder
 from stereodistill.io.lock import one_per_out
+from stereodistill.io.memory import refuse_larger_than_memory
 from stereodistill.weights import WeightsHeader, save_weights
+
+BYTES_PER_PIXEL = 2 * (3 * 4 + 4 + 1)
+"""Of a pair: both pictures, disparities and masks.  A network needs far more; this much is sure."""
 
 
 @one_per_out
@@ -132,6 +136,12 @@ def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> 
         raise UserError(
             f"loop.batch_size / loop.accumulate = {micro} must divide by the {accelerator.num_processes} processes"
         )
+    size = recipe.augment.size or getattr(recipe.data, "size", (1, 1))
+    refuse_larger_than_memory(
+        micro / accelerator.num_processes * size[0] * size[1] * BYTES_PER_PIXEL,
+        f"a batch of {micro} pairs of {size[1]} x {size[0]} pixels",
+        "lower loop.batch_size or augment.size, or raise loop.accumulate",
+    )
     if isinstance(recipe.augment, AugmentMono):
         prepare = partial(_prepare_mono, config=recipe.augment)
         if recipe.augment.size is not None:

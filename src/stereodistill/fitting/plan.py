@@ -19,6 +19,8 @@ PLAN = "plan.json"
 INPUT_PIXELS = 192 * 640
 """The student's input has about this many pixels, in the shape of the user's pictures."""
 MIN_STEPS = 1500
+MOST = 1e6
+"""Minutes or epochs; more is a mistake."""
 DEFAULT_EPOCHS = 50.0
 FINISH_S = 45.0
 """Time set aside for judging, export and the report when a run is bounded by minutes."""
@@ -47,8 +49,8 @@ class Asked(Config):
         if self.minutes is not None and self.epochs is not None:
             raise UserError("give minutes or epochs, not both")
         for name, value in (("minutes", self.minutes), ("epochs", self.epochs)):
-            if value is not None and not 0 < value < math.inf:
-                raise UserError(f"{name} must be positive, found {value:g}")
+            if value is not None and not 0 < value <= MOST:
+                raise UserError(f"{name} must be positive and at most {MOST:g}, found {value:g}")
         if not 0 <= self.val_fraction < 1:
             raise UserError(f"val_fraction is a share from 0 to below 1, found {self.val_fraction:g}")
 

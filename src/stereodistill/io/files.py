@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -98,12 +99,16 @@ def _too_large(path: str | Path, limit: int) -> UserError:
 def _read(path: str | Path, num_bytes: int, start: int = 0) -> tuple[bytes, int]:
     """(bytes from `start` on, size of the file)."""
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # opening it would wait for a writer without end
+            raise UserError(f"{shown(path)} is a pipe: give a file")
         with open(path, "rb") as file:
             # Asked for a gigabyte, Python takes a gigabyte of memory first; a device has no size to ask for.
             size = os.fstat(file.fileno()).st_size
             if start:
                 file.seek(start)
             data = file.read(min(size, num_bytes) if size else num_bytes)
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"no file {shown(path)}: check the path") from None
     except IsADirectoryError:
