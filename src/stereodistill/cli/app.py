@@ -27,6 +27,12 @@ class _Verbs(TyperGroup):
                 param.default = False
         return params
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError as closed:  # of `--help`
+            raise ReaderLeft from closed
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

@@ -30,7 +30,11 @@ def _collect(folder: str, suffixes: frozenset[str], above: frozenset[tuple[int, 
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if os.path.splitext(entry.name)[1].lower() in suffixes and entry.is_file():
+        try:
+            is_file, is_folder = entry.is_file(), entry.is_dir()
+        except OSError:  # a link to itself
+            continue
+        if is_file and os.path.splitext(entry.name)[1].lower() in suffixes:
             found.append(Path(entry.path))
-        elif entry.is_dir():
+        elif is_folder:
             _collect(entry.path, suffixes, above | {here}, found)
