@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stereodistill.data import StereoDataset, check_dataset, open_dataset
+from stereodistill.data.layouts import pair_name
 from stereodistill.errors import UserError
 from stereodistill.fitting.finetune import finetune_teacher, require_network
 from stereodistill.fitting.judge import judge, typical_rig, validation
@@ -63,7 +64,8 @@ def fit(
     """
     start_s, out = time.monotonic(), Path(out)
     asked = Asked(
-        data=str(data), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig), finetune=finetune,
+        data=pair_name(Path(data)), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig),
+        finetune=finetune,
         minutes=minutes, epochs=epochs, val_fraction=val_fraction,
     )  # fmt: skip
     asked.refuse_odd()

@@ -22,7 +22,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
-from stereodistill.data.layouts import VIEW_NAMES, PairFiles
+from stereodistill.data.layouts import VIEW_NAMES, PairFiles, pair_name
 from stereodistill.data.published.listed import ListedPairs
 from stereodistill.data.tolerant import OnError, Skipped, Tolerant, check_on_error
 from stereodistill.errors import UserError
@@ -120,7 +120,7 @@ def label(
             right = False
             warnings.warn(f"{loaded.name}: no disparity_right/: only the left views are labelled", stacklevel=2)
         job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
-        source = str(data) if isinstance(data, (str, Path)) else ""
+        source = pair_name(Path(data)) if isinstance(data, (str, Path)) else ""
         job.claim(source, num_pairs)
         indices = range(num_pairs * shard[0] // shard[1], num_pairs * (shard[0] + 1) // shard[1])
         try:
