@@ -181,12 +181,3 @@ def test_a_step_that_ruins_the_weights_is_not_saved(tiny_recipe, tmp_path):
         assert all(bool(t.isfinite().all()) for name, t in state.items() if name.startswith("model/"))
     said = f"the newest checkpoint is of step {steps[-1]}" if steps else "no checkpoint was saved"
     assert str(refused.value).count(said) == 1
-
-
-def test_weights_of_two_runs_are_the_same_bytes(tiny_recipe, tmp_path):
-    """In two processes: the library that writes them shuffles the metadata anew in each."""
-    recipe = tiny_recipe(steps=1, batch_size=1)
-    runs = [start(recipe, tmp_path / name) for name in "ab"]
-    assert [run.wait() for run in runs] == [0, 0]
-    first, second = ((tmp_path / name / "weights" / "model.safetensors").read_bytes() for name in "ab")
-    assert first == second
