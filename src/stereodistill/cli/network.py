@@ -23,13 +23,21 @@ from stereodistill.cli.options import (
 )
 from stereodistill.errors import UserError
 
+GENERAL = "lite0_mono"
+"""Shipped mono weights that need no footage."""
+
 
 def predict(
     photos: Annotated[
         str, typer.Argument(metavar="INPUT", help="Image, folder, quoted glob, video, or the number of a camera.")
     ],
-    weights: Annotated[str, typer.Option("--weights", help="Mono weights: folder, file, name or Hugging Face id.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write; one folder inside for each kind of result.")],
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", help="Mono weights: folder, file, name or Hugging Face id; default: the general ones."
+        ),
+    ] = GENERAL,
     save: Annotated[
         str | None,
         typer.Option("--save", metavar="KIND,...", help="depth16, npy, color, ply, disparity; default: depth16,color."),
@@ -54,6 +62,11 @@ def predict(
     settle(device, seed)
     found = find_photos(photos, limit, out)
     predictor = from_pretrained(weights, device)
+    if weights == GENERAL:
+        told(
+            "General weights, learned from procedural streets and rooms: a first look.  For metres of your own camera, "
+            "`stereodistill fit` your footage."
+        )
     if not isinstance(predictor, MonoPredictor):
         raise UserError(f"{weights} is a stereo network: `stereodistill match LEFT RIGHT --out FILE` takes two views")
     with if_stopped(lambda: f"finished maps are in {out}"):
