@@ -205,6 +205,10 @@ def _verdict(found: CheckReport, data: Path, options: Mapping[str, object]) -> s
 
 def _shard(text: str) -> tuple[int, int]:
     part, slash, parts = text.partition("/")
-    if not (slash and part.isdigit() and parts.isdigit() and int(part) < int(parts)):
+    if not (slash and _is_number(part) and _is_number(parts) and int(part) < int(parts)):
         raise UserError(f"--shard is K/N with 0 <= K < N, for example 0/4; found {text!r}")
     return int(part), int(parts)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from stereodistill.cli.options import (
+    MAX_SEED,
     BaselineM,
     Data,
     Device,
@@ -101,7 +102,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
     device: Device = "auto",
-    seed: Annotated[int | None, typer.Option("--seed", help="Short for loop.seed=N.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, max=MAX_SEED, help="Short for loop.seed=N.")] = None,
 ) -> None:
     """One stage of training, from a recipe to weights.
 
@@ -143,8 +144,10 @@ def _steps_shown() -> Iterator[Callable[[int, int, float], None] | None]:
 
 
 def _saved_steps(out: Path) -> str:
-    checkpoints = sorted((out / "checkpoints").glob("step_*"))
-    if not checkpoints:
+    from stereodistill.engine.checkpoint import newest
+
+    checkpoint = newest(out / "checkpoints")
+    if checkpoint is None:
         return "no step was finished, nothing is saved"
-    step = int(checkpoints[-1].name.removeprefix("step_"))
-    return f"step {step} is saved in {checkpoints[-1]}; the same command with --resume goes on from there"
+    step, path = checkpoint
+    return f"step {step} is saved in {path}; the same command with --resume goes on from there"

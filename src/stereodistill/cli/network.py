@@ -62,7 +62,7 @@ def predict(
 
     kinds = kinds_of(save)
     settle(device, seed)
-    found = find_photos(photos, limit)
+    found = find_photos(photos, limit, out)
     predictor = from_pretrained(weights, device)
     if weights == GENERAL:
         told(

@@ -21,7 +21,8 @@ Data: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="auto takes a GPU when there is one.")
 ]
-Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="All random choices follow from it.")]
+MAX_SEED = 2**32 - 1
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="All random choices follow from it.")]
 Layout: TypeAlias = Annotated[
     str, typer.Option("--layout", help="How the pairs lie on disk: auto, folder, kitti, csv, pair, sbs (side by side).")
 ]

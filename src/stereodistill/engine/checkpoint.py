@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
@@ -19,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from stereodistill.errors import UserError
 
 KEEP = 2
+_NAME = re.compile(r"step_[0-9]{8,18}")
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], info: dict[str, Any]) -> Path:
@@ -50,12 +53,9 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
     """The newest intact checkpoint as (tensors, info), or None; a damaged one is skipped with a warning."""
     for path in reversed(_checkpoints(folder)):
         try:
-            info = json.loads((path / "state.json").read_bytes())
-            blob = (path / "state.safetensors").read_bytes()
-        except (OSError, ValueError):
-            info, blob = {}, b""
-        if blob and hashlib.sha256(blob).hexdigest() == info.get("sha256"):
-            return load_tensors(blob), info
+            return _read(path)
+        except (OSError, ValueError, RecursionError, SafetensorError):
+            pass
         warnings.warn(f"checkpoint {path} is damaged; trying the one before it", stacklevel=2)
     return None
 
@@ -132,8 +132,27 @@ class Ema:
         self._average.module.load_state_dict(shadow)
 
 
+def newest(folder: Path) -> tuple[int, Path] | None:
+    """(step, path) of the newest checkpoint, None without one; what is in it is not looked at."""
+    found = _checkpoints(folder)
+    return (int(found[-1].name.removeprefix("step_")), found[-1]) if found else None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """One checkpoint; raises ValueError or what the parsers raise when it is not as it was written."""
+    info = json.loads((path / "state.json").read_bytes())
+    blob = (path / "state.safetensors").read_bytes()
+    if not isinstance(info, dict) or not isinstance(info.get("step"), int):
+        raise ValueError("state.json does not name its step")
+    if hashlib.sha256(blob).hexdigest() != info.get("sha256"):
+        raise ValueError("the checksum does not fit")
+    return load_tensors(blob), info
+
+
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step_*"))
+    """Ours only: a copy that the user keeps under a similar name is neither read nor deleted."""
+    ours = (path for path in folder.glob("step_*") if _NAME.fullmatch(path.name) and path.is_dir())
+    return sorted(ours, key=lambda path: int(path.name.removeprefix("step_")))
 
 
 def _write_synced(path: Path, blob: bytes) -> None:

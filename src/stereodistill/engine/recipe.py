@@ -47,6 +47,7 @@ class SynthSource(Config):
     options: dict[str, dict[str, Any]] = {}
     """World -> fields of its configuration (`FlyingConfig`, `StreetConfig`, `RoomConfig`)."""
     size: Size = (320, 640)
+    """(height, width)."""
     sizes: dict[str, Size] = {}
     """World -> size of its pictures, where it is not `size`."""
     baseline_m: float | None = Field(default=None, gt=0)
@@ -98,12 +99,12 @@ class OptimizerSpec(Config):
 class LoopSpec(Config):
     """How long, how large, how often."""
 
-    steps: PositiveInt | None = None
-    epochs: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1, le=10**9)
+    epochs: float | None = Field(default=None, gt=0, le=10**6)
     """Exactly one of `steps` and `epochs`; epochs need a finite set."""
-    batch_size: PositiveInt = 4
+    batch_size: int = Field(default=4, ge=1, le=65536)
     """Of one optimiser step, over all processes and accumulation rounds."""
-    accumulate: PositiveInt = 1
+    accumulate: int = Field(default=1, ge=1, le=65536)
     precision: Literal["f32", "bf16", "auto"] = "f32"
     """`auto`: the quicker of the two, measured at the start of a run on a few steps and kept for its resumption."""
     sync_norms: bool = True
@@ -112,11 +113,11 @@ class LoopSpec(Config):
     freeze_norms: bool = False
     """Keep the statistics of batch norms as they are: for fine-tuning on few images."""
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
-    measure_norms: int = Field(default=0, ge=0)
+    measure_norms: int = Field(default=0, ge=0, le=10**5)
     """After the last step, measure the statistics of batch norms anew on so many micro-batches, with the weights that
     are saved: averaged weights (`ema_decay`) have others than training left behind."""
-    seed: int = 0
-    workers: int = Field(default=1, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    workers: int = Field(default=1, ge=0, le=256)
     log_every: PositiveInt = 10
     checkpoint_every_s: float = Field(default=120.0, ge=0)
     validate_every: PositiveInt | None = None

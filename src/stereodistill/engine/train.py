@@ -16,6 +16,7 @@ from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_ster
 from stereodistill.engine.batch_norm import synchronise_norms
 from stereodistill.engine.batches import Batches
 from stereodistill.engine.chain import Link, chain
+from stereodistill.engine.log import LOG
 from stereodistill.engine.loop import Loop, Objective, Validate
 from stereodistill.engine.precision import make_accelerator, settle_precision
 from stereodistill.engine.preflight import refuse_blanks, require_ground_truth, rig_field
@@ -24,9 +25,16 @@ from stereodistill.engine.samples import Shrunk, open_samples, tolerant
 from stereodistill.engine.stages import load_recipe, objective_of
 from stereodistill.engine.start import build_model, encoder_of, frozen_steps, results, trained_module
 from stereodistill.errors import UserError
+from stereodistill.io.files import make_folder
+from stereodistill.io.lock import one_per_out
+from stereodistill.io.memory import refuse_larger_than_memory
 from stereodistill.weights import WeightsHeader, save_weights
 
+BYTES_PER_PIXEL = 2 * (3 * 4 + 4 + 1)
+"""Of a pair: both pictures, disparities and masks.  A network needs far more; this much is sure."""
 
+
+@one_per_out
 def train(
     recipe: str | Recipe,
     out: str | Path,
@@ -128,6 +136,12 @@ def make_batches(recipe: Recipe, samples: StereoDataset, accelerator: Accelerato
         raise UserError(
             f"loop.batch_size / loop.accumulate = {micro} must divide by the {accelerator.num_processes} processes"
         )
+    size = recipe.augment.size or getattr(recipe.data, "size", (1, 1))
+    refuse_larger_than_memory(
+        micro / accelerator.num_processes * size[0] * size[1] * BYTES_PER_PIXEL,
+        f"a batch of {micro} pairs of {size[1]} x {size[0]} pixels",
+        "lower loop.batch_size or augment.size, or raise loop.accumulate",
+    )
     if isinstance(recipe.augment, AugmentMono):
         prepare = [partial(_prepare_mono, config=config) for config in recipe.augment.at_each_size()]
         if recipe.augment.sees_whole_pictures:
@@ -169,11 +183,8 @@ def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
 
 
 def _prepare_folder(out: Path, resume: bool) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
-    if (out / "checkpoints").exists() and not resume:
+    make_folder(out)
+    if not resume and ((out / "checkpoints").exists() or (out / LOG).exists()):
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stereodistill.data import StereoDataset, check_dataset, open_dataset
+from stereodistill.data.layouts import pair_name
 from stereodistill.engine.common_baseline import CommonBaseline
 from stereodistill.errors import UserError
 from stereodistill.fitting.finetune import finetune_teacher, require_network
@@ -18,6 +19,7 @@ from stereodistill.fitting.plan import Asked, FitPlan, keep_plan, make_plan, tra
 from stereodistill.fitting.scale import match_scale
 from stereodistill.fitting.show import say, train_shown
 from stereodistill.io.files import write_bytes
+from stereodistill.io.lock import one_per_out
 from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.make import label
 from stereodistill.predict import load_teacher
@@ -27,6 +29,7 @@ from stereodistill.types import Rig
 __all__ = ["fit"]
 
 
+@one_per_out
 def fit(
     data: str | Path,
     out: str | Path,
@@ -62,7 +65,8 @@ def fit(
     """
     start_s, out = time.monotonic(), Path(out)
     asked = Asked(
-        data=str(data), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig), finetune=finetune,
+        data=pair_name(Path(data)), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig),
+        finetune=finetune,
         minutes=minutes, epochs=epochs, val_fraction=val_fraction,
     )  # fmt: skip
     asked.refuse_odd()

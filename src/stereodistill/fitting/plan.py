@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from pathlib import Path
@@ -14,7 +13,7 @@ from stereodistill.engine.precision import in_precision, step_seconds
 from stereodistill.engine.recipe import MonoRecipe
 from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
-from stereodistill.io.files import write_bytes
+from stereodistill.io.files import read_json, write_bytes
 from stereodistill.models import MONO
 from stereodistill.ops.resize import size_of_shape
 from stereodistill.weights.locate import shipped
@@ -25,6 +24,8 @@ INPUT_PIXELS = 192 * 640
 MUON = ("optimizer.name=muon", "optimizer.lr=1e-3")
 """Better than AdamW for `lite_mono`, with which it was measured; networks without norms refuse it."""
 MIN_STEPS = 1500
+MOST = 1e6
+"""Minutes or epochs; more is a mistake."""
 DEFAULT_EPOCHS = 50.0
 FINISH_S = 45.0
 """Time set aside for judging, export and the report when a run is bounded by minutes."""
@@ -57,8 +58,8 @@ class Asked(Config):
         if self.minutes is not None and self.epochs is not None:
             raise UserError("give minutes or epochs, not both")
         for name, value in (("minutes", self.minutes), ("epochs", self.epochs)):
-            if value is not None and not 0 < value < math.inf:
-                raise UserError(f"{name} must be positive, found {value:g}")
+            if value is not None and not 0 < value <= MOST:
+                raise UserError(f"{name} must be positive and at most {MOST:g}, found {value:g}")
         if not 0 <= self.val_fraction < 1:
             raise UserError(f"val_fraction is a share from 0 to below 1, found {self.val_fraction:g}")
 
@@ -83,7 +84,7 @@ def make_plan(out: Path, dataset: StereoDataset, asked: Asked, resume: bool) -> 
         return _new_plan(dataset, asked), True
     if not resume:
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
-    plan = FitPlan.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
+    plan = FitPlan.parse(read_json(path, "choose another --out"), str(path))
     for key, value in asked:
         held = getattr(plan.asked, key)
         if held != value:

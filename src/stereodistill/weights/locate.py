@@ -18,6 +18,11 @@ def tensor_file(source: str | Path) -> Path:
     path = Path(source)
     if path.is_dir():
         return _inside(path)
+    if path.suffix.lower() == ".onnx":
+        raise UserError(
+            f"{path}: an ONNX file is for ONNX Runtime and other programs; give the weights folder that it was "
+            f"exported from ({TENSORS} and {CONFIG}), or weights in safetensors"
+        )
     if path.is_file():
         return path
     folders = shipped()
