@@ -132,8 +132,15 @@ for _tag, _pattern, _starts in (
     ("merge", r"<<", ["<"]),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _starts)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _float(loader.construct_scalar(node)))
+
+
+def _scalar(node: yaml.Node) -> str:
+    assert isinstance(node, yaml.ScalarNode)
+    return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: _float(_scalar(node)))
 
 MOST_VALUES = 100_000
 

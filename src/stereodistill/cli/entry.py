@@ -65,7 +65,7 @@ def _told(error: BaseException) -> int:
     elif _is_out_of_memory(error):
         _print_line("error: out of memory: give smaller images, a smaller batch or --device cpu")
     elif isinstance(error, UnicodeError):
-        _print_line(f"error: a name or a text holds bytes that are not UTF-8 ({error.reason}): rename the file")
+        _print_line(f"error: a name or a text holds bytes that are not UTF-8 ({error}): rename the file")
     else:
         # Not the user's fault: whoever reports it needs the traceback.
         with suppress(OSError, ValueError):

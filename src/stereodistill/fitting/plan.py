@@ -134,6 +134,7 @@ def training_recipe(out: Path, plan: FitPlan, left_s: float | None, device: str)
         plan = keep_plan(out, plan.model_copy(update={"steps": steps}))
     if plan.step_s:
         recipe = in_precision(recipe, min(plan.step_s, key=plan.step_s.__getitem__))
+        assert isinstance(recipe, MonoRecipe)
     every = max(50, plan.steps // 20)
     loop = recipe.loop.model_copy(update={"steps": plan.steps, "epochs": None, "validate_every": every})
     return plan, recipe.model_copy(update={"loop": loop})

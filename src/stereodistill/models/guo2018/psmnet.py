@@ -68,6 +68,7 @@ class PsmNet(nn.Module):
         start = start + self.residual(start)
         x, first, before, scores = start, None, None, []
         for hourglass, head in zip(self.hourglasses, self.heads):
+            assert isinstance(head, nn.Sequential)
             x, inner, before = hourglass(x, first, before)
             first = inner if first is None else first
             x = x + start
