@@ -17,6 +17,7 @@ from stereodistill.engine.batches import Batches, iterate
 from stereodistill.engine.checkpoint import Ema, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from stereodistill.engine.log import TrainLog
 from stereodistill.engine.optimizer import learning_rate, make_optimizer
+from stereodistill.engine.rates import RATIO
 from stereodistill.engine.recipe import Recipe
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
@@ -119,7 +120,7 @@ class Loop:
         started = time.perf_counter()
         rate = learning_rate(self.recipe.optimizer, self.step, self.num_steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[RATIO]
         terms: dict[str, Tensor] = {}
         for _ in range(self.recipe.loop.accumulate):
             self._accumulate(stream, terms)

@@ -87,7 +87,7 @@ def label(
 
     Args:
         data: path that `open_dataset` understands (with `layout` and `rig`), or a dataset.
-        teacher: what `load_teacher` understands, or a loaded teacher.
+        teacher: what `load_teacher` understands, a mono network's weights included, or a loaded teacher.
         right: label the right view too (needed for flip-and-swap in training).
         shard: (k, n): only the k-th of n contiguous parts; n processes or machines together fill one `out`.
         workers: threads that read and write beside the teacher.
@@ -108,7 +108,7 @@ def label(
         raise UserError(f"{dataset.title} has no second view: there is nothing to match")
     # A folder that cannot be used is found before the teacher is loaded, which may take long.
     _refuse_other_content(Path(out))
-    loaded = load_teacher(teacher, device) if isinstance(teacher, (str, Path)) else teacher
+    loaded = load_teacher(teacher, device, mono=True) if isinstance(teacher, (str, Path)) else teacher
     num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
     job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
     source = str(data) if isinstance(data, (str, Path)) else ""
