@@ -62,6 +62,13 @@ def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def foreign(tiny_transformer) -> dict[str, str]:
+    """Recipe -> a small model of transformers that it can train."""
+    return {f"fit_hf_{task}": f"hf:{tiny_transformer(kind)}" for task, kind in
+            (("depth", "depth_anything"), ("backbone", "convnextv2"))}  # fmt: skip
+
+
 def _small(recipe: dict[str, Any], rendered: Path, labels: Path, starts: dict[str, Path], imagenet: Path) -> list[str]:
     """Overrides that make any recipe a matter of seconds, without leaving out what it trains on."""
     data = recipe.get("data", {})
@@ -94,8 +101,9 @@ def test_recipe_is_understood(name):
 
 
 @pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("ye2021/")])
-def test_recipe_trains_two_steps(cli, name, rendered, labels, starts, imagenet, tmp_path):
+def test_recipe_trains_two_steps(cli, name, rendered, labels, starts, imagenet, foreign, tmp_path):
     overrides = _small(read_recipe(name), rendered, labels, starts, imagenet)
+    overrides += [f"model.name={foreign[name]}"] if name in foreign else []
     done = cli("train", name, *overrides, "--out", tmp_path / "run", "--seed", 1, "--device", "cpu")
     assert done.code == 0, done.err
     model, header = load_weights(tmp_path / "run" / "weights")

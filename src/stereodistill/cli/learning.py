@@ -50,8 +50,12 @@ def fit(
     width: Width = None,
     teacher: Teacher = "lite_stereo",
     student: Annotated[
-        str, typer.Option("--student", help="lite0_mono, lite_mono, vgg_mono or recursive_mono.")
+        str,
+        typer.Option("--student", help="lite0_mono, lite_mono, vgg_mono, recursive_mono, or hf:ID of transformers."),
     ] = "lite0_mono",
+    then: Annotated[
+        str | None, typer.Option("--then", help="A second, smaller student, which learns from the first one too.")
+    ] = None,
     finetune: Annotated[
         str, typer.Option("--finetune", metavar="none|unsup", help="Adapt the teacher to the footage first.")
     ] = "none",
@@ -84,7 +88,7 @@ def fit(
     with if_stopped(lambda: f"labels and checkpoints so far are in {out}; the same command with --resume goes on"):
         summary = fit_student(
             data, out, teacher=teacher, student=student, rig=rig, finetune=finetune, minutes=minutes, epochs=epochs,
-            val_fraction=val_fraction, layout=layout, resume=resume, device=device, seed=seed, progress=True,
+            val_fraction=val_fraction, then=then, layout=layout, resume=resume, device=device, seed=seed, progress=True,
         )  # fmt: skip
     told(
         *_scores(summary["held_out"]),

@@ -24,6 +24,7 @@ from stereodistill.engine.checkpoint import (
 )
 from stereodistill.engine.log import TrainLog
 from stereodistill.engine.optimizer import learning_rate, make_optimizer
+from stereodistill.engine.rates import RATIO
 from stereodistill.engine.reach import freeze_unreached
 from stereodistill.engine.recipe import Recipe
 from stereodistill.errors import UserError
@@ -136,7 +137,7 @@ class Loop:
         started = time.perf_counter()
         rate = learning_rate(self.recipe.optimizer, self.step, self.num_steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[RATIO]
         terms: dict[str, Tensor] = {}
         for _ in range(self.recipe.loop.accumulate):
             self._accumulate(stream, terms)

@@ -28,6 +28,7 @@ class ModelSpec(Config):
     """Which network, and what it starts from."""
 
     name: str
+    """Of this package, or `hf:ORG/NAME` and `hf:FOLDER`: a model of transformers, which it then starts from."""
     options: dict[str, Any] = {}
     weights: str | None = None
     """Start from these weights (name, folder, hub id) instead of a random initialisation."""
@@ -70,6 +71,9 @@ class PairsSource(Config):
     labels: str | None = None
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     """Labels that the teacher trusts less are unknown; 0 keeps every positive disparity, as Guo et al. 2018 do."""
+    fill: str | None = None
+    """Folder of labels by a second teacher, a mono network (`label --teacher MONO`): what `labels` do not know or trust
+    takes its disparity, brought to the trusted labels' scale in each picture."""
     names: tuple[str, ...] | None = None
     """Use only these pairs (`fit` keeps its held-out stretches away from training with it)."""
     on_error: OnError = "stop"
@@ -94,6 +98,10 @@ class OptimizerSpec(Config):
     hold: float = Field(default=0.0, ge=0, lt=1)
     """Cosine: share of the run before the rate starts to fall."""
     clip_norm: float | None = 1.0
+    encoder_lr_ratio: float = Field(default=1.0, gt=0)
+    """Learning rate of a pretrained encoder as a share of `lr`."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Share of the next layer's learning rate that each layer of the encoder has, from its last to its first."""
 
 
 class LoopSpec(Config):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import set_seed
@@ -15,6 +16,7 @@ from stereodistill.data import StereoDataset
 from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_stereo
 from stereodistill.engine.batch_norm import synchronise_norms
 from stereodistill.engine.batches import Batches
+from stereodistill.engine.calibrate import calibrate
 from stereodistill.engine.chain import Link, chain
 from stereodistill.engine.log import LOG
 from stereodistill.engine.loop import Loop, Objective, Validate
@@ -90,14 +92,18 @@ def _run(
     samples = tolerant(samples, recipe.data, out)
     require_ground_truth(recipe, samples)
     header = rig_field(recipe, samples) | header
+    batches = make_batches(recipe, samples, accelerator)
+    if not recipe.model.weights:
+        calibrate(model, batches, accelerator.device)
     objective = objective_of(settled, model)
-    loop = _loop(recipe, model, objective, samples, accelerator, out, validate, on_step)
+    loop = _loop(recipe, model, objective, batches, accelerator, out, validate, on_step)
     if seconds and accelerator.is_main_process:
         loop.log.write({"step": 0, "precision": settled.loop.precision, "measured_s": seconds})
     loop.run(resume)
-    finished = results(recipe, loop.finished())
+    finished: dict[str, Any] = results(recipe, loop.finished())
     if accelerator.is_main_process:
         for folder, network in finished.items():
+            network = network.without_lora() if hasattr(network, "without_lora") else network
             save_weights(out / folder, network, header_of(recipe, network, header))
     accelerator.wait_for_everyone()
 
@@ -106,7 +112,7 @@ def _loop(
     recipe: Recipe,
     model: nn.Module,
     objective: Objective,
-    samples: StereoDataset,
+    batches: Batches,
     accelerator: Accelerator,
     out: Path,
     validate: Validate | None,
@@ -115,13 +121,13 @@ def _loop(
     return Loop(
         recipe=recipe,
         model=synchronise_norms(model, accelerator) if recipe.loop.sync_norms else model,
-        batches=make_batches(recipe, samples, accelerator),
+        batches=batches,
         objective=objective,
-        num_steps=num_steps(recipe, len(samples)),
+        num_steps=num_steps(recipe, len(batches.samples)),
         out=out,
         accelerator=accelerator,
         frozen=encoder_of(recipe, model),
-        frozen_steps=frozen_steps(recipe, len(samples)),
+        frozen_steps=frozen_steps(recipe, len(batches.samples)),
         validate=validate and (lambda module: validate(results(recipe, module)["weights"])),
         **({"on_step": on_step} if on_step else {}),
     )
@@ -178,6 +184,7 @@ def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
         "input_size": size if fixed else None,
         "input_pixels": None if fixed or size is None else size[0] * size[1],
         "recipe": recipe.model_dump(mode="json"),
+        **({"licence": model.licence} if hasattr(model, "licence") else {}),
     }
     return WeightsHeader.parse(base | extra, "weights header")
 

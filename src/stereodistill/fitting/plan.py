@@ -13,10 +13,12 @@ from stereodistill.engine.precision import in_precision, step_seconds
 from stereodistill.engine.recipe import MonoRecipe
 from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
-from stereodistill.io.files import read_json, write_bytes
+from stereodistill.fitting.students import describe, refuse_larger
+from stereodistill.io.files import write_bytes
 from stereodistill.models import MONO
 from stereodistill.ops.resize import size_of_shape
 from stereodistill.weights.locate import shipped
+from stereodistill.weights.transformer import PREFIX
 
 PLAN = "plan.json"
 INPUT_PIXELS = 192 * 640
@@ -48,11 +50,18 @@ class Asked(Config):
     minutes: float | None = None
     epochs: float | None = None
     val_fraction: float = 0.1
+    then: str | None = None
+
+    @property
+    def deployed(self) -> str:
+        """The student that is taken home."""
+        return self.then or self.student
 
     def refuse_odd(self) -> None:
         """Raises UserError for what no run can do."""
-        if self.student not in MONO:
-            raise UserError(f"student is one of {', '.join(MONO)}, found {self.student!r}")
+        for role, name in (("student", self.student), ("then", self.then)):
+            if name is not None and name not in MONO and not name.startswith(PREFIX):
+                raise UserError(f"{role} is one of {', '.join(MONO)} or hf:MODEL, found {name!r}")
         if self.finetune not in ("none", "unsup"):
             raise UserError(f"finetune is none or unsup, found {self.finetune!r}")
         if self.minutes is not None and self.epochs is not None:
@@ -68,6 +77,7 @@ class FitPlan(Config):
     """The choices of one run."""
 
     asked: Asked
+    recipe: str = "fit"
     size: tuple[int, int]
     train_names: tuple[str, ...]
     val_names: tuple[str, ...]
@@ -79,17 +89,22 @@ class FitPlan(Config):
 
 def make_plan(out: Path, dataset: StereoDataset, asked: Asked, resume: bool) -> tuple[FitPlan, bool]:
     """A plan for the run and whether it is new; on resume the plan that `out` holds, if the same was asked for."""
-    path = out / PLAN
-    if not path.exists():
-        return _new_plan(dataset, asked), True
+    plan = find_plan(out)
+    if plan is None:
+        return new_plan(dataset, asked), True
     if not resume:
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
-    plan = FitPlan.parse(read_json(path, "choose another --out"), str(path))
     for key, value in asked:
         held = getattr(plan.asked, key)
         if held != value:
             raise UserError(f"{out} holds a run with {key} {held}, not {value}: choose another --out")
     return plan, False
+
+
+def find_plan(out: Path) -> FitPlan | None:
+    """The plan of the run that `out` holds; None when it holds none."""
+    path = out / PLAN
+    return FitPlan.parse(read_json(path, "choose another --out"), str(path)) if path.exists() else None
 
 
 def keep_plan(out: Path, plan: FitPlan) -> FitPlan:
@@ -98,13 +113,18 @@ def keep_plan(out: Path, plan: FitPlan) -> FitPlan:
     return plan
 
 
-def _new_plan(dataset: StereoDataset, asked: Asked) -> FitPlan:
+def new_plan(dataset: StereoDataset, asked: Asked) -> FitPlan:
+    """A plan for the student that is deployed, which is looked at before anything is spent on it."""
     train, val = split_stretches(dataset.names, asked.val_fraction, asked.seed)
     if not train:
         raise UserError(f"{asked.data}: no pairs left to train on with a validation share of {asked.val_fraction}")
+    student = describe(asked.deployed)
+    if asked.then:
+        refuse_larger(asked.then, student, asked.student)
     return FitPlan(
         asked=asked,
-        size=student_size(dataset),
+        recipe=student.recipe,
+        size=student_size(dataset, student.multiple),
         train_names=tuple(dataset.names[i] for i in train),
         val_names=tuple(dataset.names[i] for i in val),
     )
@@ -112,13 +132,13 @@ def _new_plan(dataset: StereoDataset, asked: Asked) -> FitPlan:
 
 def training_recipe(out: Path, plan: FitPlan, left_s: float | None, device: str) -> tuple[FitPlan, MonoRecipe]:
     """The student's recipe with its number of steps, and the plan, which learns that number the first time."""
-    student = plan.asked.student
+    student = plan.asked.deployed
     overrides = [f"model.name={student}", f"augment.size=[{plan.size[0]}, {plan.size[1]}]"]
     if student in shipped():
         overrides.append(f"model.weights={student}")
     if student == "lite_mono":
         overrides += MUON
-    recipe = load_recipe("fit", [*overrides, f"loop.seed={plan.asked.seed}"])
+    recipe = load_recipe(plan.recipe, [*overrides, f"loop.seed={plan.asked.seed}"])
     assert isinstance(recipe, MonoRecipe)
     if not plan.steps:
         plan = plan.model_copy(update={"step_s": step_seconds(recipe, device)})
@@ -140,9 +160,9 @@ def training_recipe(out: Path, plan: FitPlan, left_s: float | None, device: str)
     return plan, recipe.model_copy(update={"loop": loop})
 
 
-def student_size(dataset: StereoDataset) -> tuple[int, int]:
-    """(height, width) of the student's input: multiples of 32, about `INPUT_PIXELS`, in the pictures' usual shape."""
+def student_size(dataset: StereoDataset, multiple: int = 32) -> tuple[int, int]:
+    """(height, width) of the student's input: multiples of one number, about `INPUT_PIXELS`, in the pictures' shape."""
     sizes = [dataset.size(index) for index in spread(dataset, NUM_LOOKED_AT)]
     aspect = statistics.median(width / height for height, width in sizes)
     largest = max(width for _, width in sizes)
-    return size_of_shape(largest / aspect, largest, INPUT_PIXELS)
+    return size_of_shape(largest / aspect, largest, INPUT_PIXELS, multiple)

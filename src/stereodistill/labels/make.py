@@ -95,7 +95,7 @@ def label(
 
     Args:
         data: path that `open_dataset` understands (with `layout` and `rig`), or a dataset.
-        teacher: what `load_teacher` understands, or a loaded teacher.
+        teacher: what `load_teacher` understands, a mono network's weights included, or a loaded teacher.
         right: label the right view too (needed for flip-and-swap in training).
         shard: (k, n): only the k-th of n contiguous parts; n processes or machines together fill one `out`.
         workers: threads that read and write beside the teacher.
@@ -120,7 +120,8 @@ def label(
         # A folder that cannot be used is found before the teacher is loaded, which may take long.
         _refuse_other_content(Path(out))
         _refuse_among_pictures(Path(out), dataset)
-        loaded = seen_at(size, load_teacher(teacher, device) if isinstance(teacher, (str, Path)) else teacher)
+        named = isinstance(teacher, (str, Path))
+        loaded = seen_at(size, load_teacher(teacher, device, mono=True) if named else teacher)
         num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
         if right and not getattr(loaded, "answers_right", True):
             right = False

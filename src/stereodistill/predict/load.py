@@ -8,6 +8,7 @@ from typing import TypeVar
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import DISPARITY_SUFFIXES
 from stereodistill.predict.mono import MonoPredictor
+from stereodistill.predict.mono_teacher import MonoTeacher
 from stereodistill.predict.predictor import Predictor, choose_device
 from stereodistill.predict.stereo import StereoPredictor
 from stereodistill.predict.teachers import FolderTeacher, SgbmTeacher, Teacher
@@ -43,9 +44,10 @@ def seen_at(size: tuple[int, int] | None, loaded: T) -> T:
     return loaded.at_size(size)
 
 
-def load_teacher(source: str | Path = "lite_stereo", device: str = "auto") -> Teacher:
+def load_teacher(source: str | Path = "lite_stereo", device: str = "auto", mono: bool = False) -> Teacher:
     """A teacher: `lite_stereo` (shipped), `sgbm`, stereo weights (file, folder, Hugging Face id), a folder of maps.
 
+    `mono`: mono weights too, which label what they see in each picture alone (a second teacher, see `labels.filled`).
     Raises UserError for anything else, saying what is missing.
     """
     text, path = str(source), Path(source)
@@ -61,6 +63,8 @@ def load_teacher(source: str | Path = "lite_stereo", device: str = "auto") -> Te
     if path.is_dir() and not (path / TENSORS).is_file() and _holds_maps(path):
         return FolderTeacher(path)
     predictor = from_pretrained(source, device)
+    if isinstance(predictor, MonoPredictor) and mono:
+        return MonoTeacher(predictor, name=_name_of(source), hash=weights_hash(source))
     if isinstance(predictor, MonoPredictor):
         raise UserError(f"teacher {text!r} is a mono network: a teacher matches two views, give stereo weights")
     return predictor

@@ -10,7 +10,7 @@ from stereodistill.errors import UserError
 
 TENSORS, CONFIG = "model.safetensors", "config.json"
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def tensor_file(source: str | Path) -> Path:
@@ -28,7 +28,7 @@ def tensor_file(source: str | Path) -> Path:
     folders = shipped()
     if str(source) in folders:
         return folders[str(source)] / TENSORS
-    if isinstance(source, str) and _HUB_ID.fullmatch(source) and path.suffix not in (".safetensors", *PICKLE_SUFFIXES):
+    if isinstance(source, str) and HUB_ID.fullmatch(source) and path.suffix not in (".safetensors", *PICKLE_SUFFIXES):
         return _inside(_download(source))
     raise UserError(
         f"no weights {str(source)!r}: expected a folder, a .safetensors file, a Hugging Face id "

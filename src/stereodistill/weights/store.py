@@ -29,11 +29,13 @@ def save_weights(folder: str | Path, model: Any, header: WeightsHeader, half: bo
     """Write `folder/model.safetensors` and `folder/config.json`, each whole or not at all.
 
     Architecture, kind and options are taken from the model.  `half` stores floating tensors as float16.
-    Raises UserError when a tensor is not finite (in float16 when `half`) or the disk refuses.
+    Raises UserError when a tensor is not finite (in float16 when `half`), the header gives what was trained from a
+    foreign model another licence than that model's, or the disk refuses.
     """
     folder = Path(folder)
     own = {"architecture": model.name, "kind": model.kind, "options": dict(model.options)}
-    header = header.model_copy(update={"version": __version__, **own, "format": FORMAT})
+    values = header.model_dump() | {"version": __version__, **own, "format": FORMAT}
+    header = WeightsHeader.parse(values, f"weights for {folder}")
     tensors = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
     _check_finite(tensors, f"weights for {folder}")
     text = header_text(header)
