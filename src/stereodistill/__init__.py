@@ -9,6 +9,7 @@ from importlib import import_module
 _HOME = {
     "DepthMap": "predict",
     "MonoPredictor": "predict",
+    "OwnWidthRig": "types",
     "Rig": "types",
     "StereoPair": "types",
     "StereoPredictor": "predict",

@@ -55,6 +55,19 @@ class Rig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnWidthRig:
+    """A rig whose `focal_px` and `doffs_px` hold at the width of each picture, whatever that is."""
+
+    focal_px: float | int
+    baseline_m: float | int
+    doffs_px: float | int = 0.0
+
+    def at_width(self, width: int) -> Rig:
+        """The rig of pictures that are `width` wide."""
+        return Rig(focal_px=self.focal_px, baseline_m=self.baseline_m, width=width, doffs_px=self.doffs_px)
+
+
+@dataclass(frozen=True, kw_only=True)
 class View:
     """One camera's picture and what is known about it; nothing known = `valid` all False, never None."""
 

@@ -9,7 +9,7 @@ from stereodistill.data import open_dataset
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import write_disparity, write_pfm
 from stereodistill.io.images import write_image
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 CALIB = "P{0}: 700 0 300 0 0 700 180 0 0 0 1 0\nP{1}: 700 0 300 {2} 0 700 180 0 0 0 1 0\n"
 
@@ -45,7 +45,7 @@ def test_own_rig_beats_shared_rig_and_given_rig_beats_both(pairs_folder):
     assert [open_dataset(root).load(i).rig.focal_px for i in (0, 1)] == [150.0, 64.0]
     given = Rig(focal_px=100.0, baseline_m=0.3, width=160)
     assert {open_dataset(root, rig=given).load(i).rig for i in (0, 1)} == {given.at_width(320)}
-    at_own_width = Rig(focal_px=100.0, baseline_m=0.3, width=0)
+    at_own_width = OwnWidthRig(focal_px=100.0, baseline_m=0.3)
     assert open_dataset(root, rig=at_own_width).load(0).rig == Rig(focal_px=100.0, baseline_m=0.3, width=320)
 
 

@@ -23,7 +23,7 @@ from stereodistill.io.disparity import read_disparity, write_disparity
 from stereodistill.io.images import Window, read_image, read_image_window, write_image
 from stereodistill.io.png import decode_png, load_isal, load_spng
 from stereodistill.rng import rng
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig
 
 FILTERS = {"sub": cv2.IMWRITE_PNG_FILTER_SUB, "adaptive": cv2.IMWRITE_PNG_ALL_FILTERS}
 CONFIG = AugmentStereo(size=(32, 64))
@@ -91,7 +91,7 @@ def test_truth_of_both_views_in_every_format(tmp_path, scene, suffix):
         write_image(tmp_path / name / "a.png", image)
     for name in ("disparity", "disparity_right"):
         write_disparity(tmp_path / name / f"a{suffix}", disparity, disparity != 5)
-    dataset = open_dataset(tmp_path, rig=Rig(focal_px=300.0, baseline_m=0.2, width=0))
+    dataset = open_dataset(tmp_path, rig=OwnWidthRig(focal_px=300.0, baseline_m=0.2))
     for index in range(3):
         expected = augment_stereo(dataset.load(0), CONFIG, rng(1, 0, index))
         assert same(load_stereo(dataset, 0, CONFIG, rng(1, 0, index)), expected)

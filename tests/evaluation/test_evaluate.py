@@ -13,7 +13,7 @@ import torch
 
 from stereodistill.errors import UserError
 from stereodistill.evaluation import Estimate, evaluate, find_protocol, score_image, shortfall
-from stereodistill.types import Rig, StereoPair
+from stereodistill.types import OwnWidthRig, Rig, StereoPair
 
 RIG = Rig(focal_px=100.0, baseline_m=0.5, width=40)  # as in conftest.py
 SIZE = (20, 40)
@@ -127,7 +127,12 @@ def test_metres_need_a_rig_and_take_a_given_one(make_pair, pairs_of):
     data = pairs_of([make_pair(rig=Rig.unknown(40))])
     with pytest.raises(UserError, match="metres need the rig"):
         evaluate(data=data, protocol="depth", source=Fixed(5.0))
-    given = evaluate(data=data, protocol="depth", source=Fixed(10.0), rig=replace(RIG, width=0))
+    given = evaluate(
+        data=data,
+        protocol="depth",
+        source=Fixed(10.0),
+        rig=OwnWidthRig(focal_px=RIG.focal_px, baseline_m=RIG.baseline_m),
+    )
     assert given["metrics"]["rmse"] == pytest.approx(5.0)
     half = evaluate(data=data, protocol="depth", source=Fixed(10.0), rig=Rig(focal_px=200.0, baseline_m=0.5, width=80))
     assert half["metrics"]["rmse"] == pytest.approx(5.0)

@@ -15,6 +15,7 @@ NAMES = {
     "__version__",
     "DepthMap",
     "MonoPredictor",
+    "OwnWidthRig",
     "Rig",
     "StereoPair",
     "StereoPredictor",

@@ -12,7 +12,7 @@ import typer
 from stereodistill.errors import UserError
 
 if TYPE_CHECKING:
-    from stereodistill.types import Rig
+    from stereodistill.types import OwnWidthRig, Rig
 
 Data: TypeAlias = Annotated[
     Path,
@@ -56,7 +56,7 @@ def input_size_of(text: str | None) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def rig_of(focal_px: float | None, baseline_m: float | None, width: int | None) -> Rig | None:
+def rig_of(focal_px: float | None, baseline_m: float | None, width: int | None) -> Rig | OwnWidthRig | None:
     """The rig that was given by options; None = none was, the data say it themselves."""
     refuse_width_alone(focal_px, width)
     if focal_px is None and baseline_m is None:
@@ -65,10 +65,11 @@ def rig_of(focal_px: float | None, baseline_m: float | None, width: int | None) 
         raise UserError("a rig needs both --focal-px and --baseline-m (metres = focal * baseline / disparity)")
     if not (0 < focal_px < float("inf") and 0 < baseline_m < float("inf")):
         raise UserError(f"--focal-px and --baseline-m must be positive, found {focal_px:g} and {baseline_m:g}")
-    from stereodistill.types import Rig
+    from stereodistill.types import OwnWidthRig, Rig
 
-    # Width 0: at each image's own width.
-    return Rig(focal_px=focal_px, baseline_m=baseline_m, width=width or 0)
+    if width is None:
+        return OwnWidthRig(focal_px=focal_px, baseline_m=baseline_m)
+    return Rig(focal_px=focal_px, baseline_m=baseline_m, width=width)
 
 
 def refuse_width_alone(focal_px: float | None, width: int | None) -> None:

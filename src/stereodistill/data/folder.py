@@ -16,7 +16,7 @@ from stereodistill.data.windows import read_pair
 from stereodistill.errors import UserError
 from stereodistill.io.images import ChooseWindow, image_size
 from stereodistill.io.video import VIDEO_SUFFIXES
-from stereodistill.types import Rig, StereoPair
+from stereodistill.types import OwnWidthRig, Rig, StereoPair
 
 
 class PairDataset:
@@ -58,7 +58,7 @@ def open_dataset(
     path: str | Path | tuple[str | Path, str | Path],
     *,
     layout: str = "auto",
-    rig: Rig | None = None,
+    rig: Rig | OwnWidthRig | None = None,
     limit: int | None = None,
 ) -> PairDataset | ListedPairs | SideBySideFolder | SideBySideVideo:
     """Open stereo pairs of any understood layout; nothing is decoded yet.
@@ -67,8 +67,8 @@ def open_dataset(
         path: a folder, a CSV list, a video, the two files of one pair `(left, right)`, or a data set by name:
             `NAME[:SPLIT]=ROOT`, or `NAME[:SPLIT]` with the root from `$STEREODISTILL_DATA/NAME` (see `data.named`).
         layout: "auto", or one of "folder", "kitti", "csv", "pair" (told apart by file names), "sbs" (side by side).
-        rig: replaces every calibration found; it holds at its own width and is scaled to each image's width
-            (`width=0`: it holds at each image's own width).
+        rig: replaces every calibration found; it holds at its own width and is scaled to each image's, an
+            `OwnWidthRig` holds at each image's own width.
         limit: use only the first `limit` pairs.
 
     Raises:
@@ -105,12 +105,12 @@ def refuse_unpaired(found: Found, path: Path) -> None:
         )
 
 
-def with_rig(files: PairFiles, rig: Rig | None) -> PairFiles:
+def with_rig(files: PairFiles, rig: Rig | OwnWidthRig | None) -> PairFiles:
     """The same pair with its calibration replaced, when one is given."""
     return files if rig is None else replace(files, calibration=rig)
 
 
-def _pair_of_files(paths: tuple[str | Path, str | Path], rig: Rig | None) -> PairFiles:
+def _pair_of_files(paths: tuple[str | Path, str | Path], rig: Rig | OwnWidthRig | None) -> PairFiles:
     left, right = (Path(p) for p in paths)
     for file in (left, right):
         if not file.is_file():
@@ -118,7 +118,9 @@ def _pair_of_files(paths: tuple[str | Path, str | Path], rig: Rig | None) -> Pai
     return PairFiles(name=left.stem, left=left, right=right, calibration=rig)
 
 
-def _open_side_by_side(path: Path, rig: Rig | None, limit: int | None) -> SideBySideFolder | SideBySideVideo:
+def _open_side_by_side(
+    path: Path, rig: Rig | OwnWidthRig | None, limit: int | None
+) -> SideBySideFolder | SideBySideVideo:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; expected stereo data: {UNDERSTOOD}")
     return (SideBySideFolder if path.is_dir() else SideBySideVideo)(path, rig, limit)

@@ -17,7 +17,7 @@ from stereodistill.data.rigs import Calibration, own_calibration, shared_calibra
 from stereodistill.errors import UserError
 from stereodistill.io.images import IMAGE_SUFFIXES
 from stereodistill.io.listing import files_below
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 LAYOUTS = ("auto", "folder", "kitti", "csv", "pair", "sbs")
 UNDERSTOOD = (
@@ -38,7 +38,7 @@ class PairFiles:
     right: Path
     disparity: Path | None = None
     disparity_right: Path | None = None
-    calibration: Calibration | Rig | None = None
+    calibration: Calibration | Rig | OwnWidthRig | None = None
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def _csv_pair(path: Path, line: int, name: str, row: dict[str, str], shared: Cal
     )
 
 
-def _csv_rig(where: str, focal: float | None, baseline: float | None, doffs: float | None) -> Rig | None:
+def _csv_rig(where: str, focal: float | None, baseline: float | None, doffs: float | None) -> OwnWidthRig | None:
     if focal is None and baseline is None:
         return None
     if focal is None or baseline is None:
@@ -273,7 +273,7 @@ def _csv_rig(where: str, focal: float | None, baseline: float | None, doffs: flo
     if not (all(map(math.isfinite, numbers)) and focal > 0 and baseline > 0):
         found = ", ".join(f"{number:g}" for number in numbers)
         raise UserError(f"{where}: focal_px and baseline_m must be positive, and doffs_px a number; found {found}")
-    return Rig(focal_px=focal, baseline_m=baseline, width=0, doffs_px=numbers[2])
+    return OwnWidthRig(focal_px=focal, baseline_m=baseline, doffs_px=numbers[2])
 
 
 def _unique(names: list[str]) -> list[str]:

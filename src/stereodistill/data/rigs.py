@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import CALIBRATION_NAMES, read_rig
 from stereodistill.io.files import read_text
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 _BY_WIDTH = "calib_by_width.txt"
 _SHARED = ("rig.json", _BY_WIDTH, *(name for name in CALIBRATION_NAMES if name != "rig.json"))
@@ -48,19 +48,23 @@ def own_calibration(folder: Path, stem: str, cameras: tuple[int, int] | None) ->
     return None if path is None else Calibration(path, cameras)
 
 
-def rig_at(calibration: Calibration | Rig | None, size: tuple[int, int]) -> Rig:
+def rig_at(calibration: Calibration | Rig | OwnWidthRig | None, size: tuple[int, int]) -> Rig:
     """The rig for images of `size` (height, width); unknown when there is no calibration.
 
     Raises:
-        UserError: the calibration file cannot be understood.
+        UserError: the calibration file cannot be understood, or the rig has no width.
     """
     width = size[1]
     if calibration is None:
         return Rig.unknown(width)
     if isinstance(calibration, Calibration):
         calibration = _read(calibration, width)
-    # Width 0 says "at each image's own width": a list's focal length, or a focal length given by hand.
-    return replace(calibration, width=width) if calibration.width <= 0 else calibration.at_width(width)
+    if isinstance(calibration, Rig) and calibration.width < 1:
+        raise UserError(
+            f"a rig's width is that of the pictures its focal length holds for, found {calibration.width}; for a focal "
+            "length at each picture's own width give an OwnWidthRig"
+        )
+    return calibration.at_width(width)
 
 
 def _read(calibration: Calibration, width: int) -> Rig:

@@ -15,13 +15,13 @@ from stereodistill.io.decoder import VideoDecoder
 from stereodistill.io.images import ChooseWindow, image_size, read_image
 from stereodistill.io.video import split_side_by_side
 from stereodistill.ops.geometry import crop_pair
-from stereodistill.types import Rig, StereoPair, View
+from stereodistill.types import OwnWidthRig, Rig, StereoPair, View
 
 
 class SideBySideFolder:
     """Images that hold both views side by side; a rig's width is that of ONE view."""
 
-    def __init__(self, path: Path, rig: Rig | None = None, limit: int | None = None):
+    def __init__(self, path: Path, rig: Rig | OwnWidthRig | None = None, limit: int | None = None):
         self._files = list_images(path)[:limit]
         if not self._files:
             raise UserError(f"{path}: no images; expected side-by-side pairs, both views in one image")
@@ -48,7 +48,7 @@ class SideBySideFolder:
 class SideBySideVideo:
     """A video that holds both views side by side; frames are decoded on demand, fastest in order."""
 
-    def __init__(self, path: Path, rig: Rig | None = None, limit: int | None = None):
+    def __init__(self, path: Path, rig: Rig | OwnWidthRig | None = None, limit: int | None = None):
         self._path = path
         self._calibration = rig or shared_calibration(path.parent, path.parent, None)
         self._decoder = VideoDecoder(path)
@@ -85,7 +85,11 @@ def _half(size: Size, name: str, path: Path) -> Size:
 
 
 def _pair(
-    image: np.ndarray, calibration: Calibration | Rig | None, name: str, path: Path, window: ChooseWindow | None
+    image: np.ndarray,
+    calibration: Calibration | Rig | OwnWidthRig | None,
+    name: str,
+    path: Path,
+    window: ChooseWindow | None,
 ) -> StereoPair:
     size = _half((image.shape[0], image.shape[1]), name, path)
     left, right = (

@@ -25,7 +25,7 @@ from stereodistill.evaluation.truth import Truth, check_data, ground_truth
 from stereodistill.io.images import LUMA
 from stereodistill.progress import Report
 from stereodistill.progress import progress as show_progress
-from stereodistill.types import Rig, StereoPair
+from stereodistill.types import OwnWidthRig, Rig, StereoPair
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def evaluate(
     size: tuple[int, int] | None = None,
     crop: str | None = None,
     max_depth_m: float | None = None,
-    rig: Rig | None = None,
+    rig: Rig | OwnWidthRig | None = None,
     grey: bool = False,
     limit: int | None = None,
     on_error: OnError = "stop",
@@ -95,7 +95,7 @@ def evaluate(
 
 
 def _score_all(
-    tolerant: Tolerant, protocol: Protocol, source: Source, rig: Rig | None, report: Report
+    tolerant: Tolerant, protocol: Protocol, source: Source, rig: Rig | OwnWidthRig | None, report: Report
 ) -> list[dict[str, Any]]:
     dataset: Any = tolerant.samples
     num_pairs = len(dataset) if protocol.limit is None else min(len(dataset), protocol.limit)

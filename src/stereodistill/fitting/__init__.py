@@ -23,7 +23,7 @@ from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.make import label
 from stereodistill.predict import load_teacher
 from stereodistill.progress import progress as show_progress
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 __all__ = ["fit"]
 
@@ -36,7 +36,7 @@ def fit(
     teacher: str = "lite_stereo",
     student: str = "lite0_mono",
     layout: str = "auto",
-    rig: Rig | None = None,
+    rig: Rig | OwnWidthRig | None = None,
     finetune: str = "none",
     minutes: float | None = None,
     epochs: float | None = None,
@@ -89,7 +89,7 @@ def fit(
     return _finish(out, dataset, plan, matcher, start_s, device, progress)
 
 
-def _plain(rig: Rig | None) -> dict[str, float] | None:
+def _plain(rig: Rig | OwnWidthRig | None) -> dict[str, float] | None:
     return None if rig is None else {name: float(value) for name, value in asdict(rig).items()}
 
 

@@ -43,7 +43,7 @@ from stereodistill.predict.load import seen_at
 from stereodistill.predict.precision import settle_precision
 from stereodistill.predict.teachers import Match
 from stereodistill.progress import progress as show_progress
-from stereodistill.types import Rig, StereoPair
+from stereodistill.types import OwnWidthRig, Rig, StereoPair
 
 MOST_WORKERS = 256
 Labels = dict[str, Match]
@@ -85,7 +85,7 @@ def label(
     size: tuple[int, int] | None = None,
     progress: bool = False,
     layout: str = "auto",
-    rig: Rig | None = None,
+    rig: Rig | OwnWidthRig | None = None,
 ) -> LabelSummary:
     """Write the teacher's disparity and confidence of every pair to `out`, a `folder` dataset (see `data.labelled`).
 

@@ -8,7 +8,7 @@ from stereodistill.data.published.listed import present
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import write_disparity
 from stereodistill.io.images import write_image
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 
 class Three(ListedPairs):
@@ -43,7 +43,7 @@ def test_load_and_counts(root):
     assert (len(dataset), dataset.total, dataset.names, dataset.missing()) == (2, 3, ["0", "1"], [])
     pair = dataset.load(1)
     assert pair.name == "1" and pair.left.valid.any() and pair.rig == Rig(focal_px=200.0, baseline_m=0.1, width=320)
-    assert Three(root, rig=Rig(focal_px=9.0, baseline_m=1.0, width=0)).load(0).rig.focal_px == 9.0
+    assert Three(root, rig=OwnWidthRig(focal_px=9.0, baseline_m=1.0)).load(0).rig.focal_px == 9.0
 
 
 def test_photos_under_another_suffix_are_found(root):

@@ -23,14 +23,14 @@ from stereodistill.data.folder import PairDataset, open_dataset, with_rig
 from stereodistill.data.layouts import LAYOUTS, find_pairs
 from stereodistill.data.published.listed import ListedPairs
 from stereodistill.data.published.registry import parse_source
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 
 def check_dataset(
     source: str | Path | tuple[str | Path, str | Path] | StereoDataset,
     *,
     layout: str = "auto",
-    rig: Rig | None = None,
+    rig: Rig | OwnWidthRig | None = None,
     limit: int | None = None,
     max_measured: int = 60,
     progress: Callable[[int, int], None] | None = None,
@@ -78,7 +78,10 @@ def check_dataset(
 
 
 def _open(
-    source: str | Path | tuple[str | Path, str | Path] | StereoDataset, layout: str, rig: Rig | None, limit: int | None
+    source: str | Path | tuple[str | Path, str | Path] | StereoDataset,
+    layout: str,
+    rig: Rig | OwnWidthRig | None,
+    limit: int | None,
 ) -> tuple[StereoDataset, list[Finding]]:
     """As `open_dataset`, but images without a partner become a finding."""
     if not isinstance(source, (str, Path, tuple)):

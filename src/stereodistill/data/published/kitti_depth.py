@@ -26,7 +26,7 @@ from stereodistill.io.files import shown
 from stereodistill.io.images import read_samples
 from stereodistill.ops.geometry import depth_to_disparity
 from stereodistill.ops.lidar import DepthView
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 UNITS_PER_M = 256
 _TRUTH = Path("proj_depth", "groundtruth")
@@ -49,7 +49,14 @@ class KittiDepth(ListedPairs):
     tree = "train|val/2011_09_26_drive_0001_sync/proj_depth/groundtruth/image_02/0000000005.png"
     anchors = ("depth", "left")
 
-    def __init__(self, root: str | Path, split: str | None = None, *, rig: Rig | None = None, limit: int | None = None):
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        *,
+        rig: Rig | OwnWidthRig | None = None,
+        limit: int | None = None,
+    ):
         truth, comma, raw = str(root).partition(",")
         if not comma or os.path.isdir(root):
             truth, raw = str(root), ""

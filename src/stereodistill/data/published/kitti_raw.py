@@ -26,7 +26,7 @@ from stereodistill.io.images import ChooseWindow, Window, image_size
 from stereodistill.io.velodyne import read_lidar_projection, read_scan
 from stereodistill.ops.geometry import depth_to_disparity, swap_pair
 from stereodistill.ops.lidar import DepthView, PixelRule, project_scan, scale_projection
-from stereodistill.types import Rig, StereoPair
+from stereodistill.types import OwnWidthRig, Rig, StereoPair
 
 LIDAR = "_lidar"
 MIRRORED = "_r"
@@ -61,7 +61,14 @@ class KittiRaw(ListedPairs):
     depth_from = "lidar"
     tree = "2011_09_26/2011_09_26_drive_0001_sync/image_02/data/0000000000.png"
 
-    def __init__(self, root: str | Path, split: str | None = None, *, rig: Rig | None = None, limit: int | None = None):
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        *,
+        rig: Rig | OwnWidthRig | None = None,
+        limit: int | None = None,
+    ):
         super().__init__(root, split, rig=rig, limit=limit)
         self.images_are_files = not any(name.endswith(MIRRORED) for name in self.names)
 

@@ -22,7 +22,7 @@ from stereodistill.data.windows import once, window_of_truth
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_disparity, read_disparity_window
 from stereodistill.io.images import ChooseWindow, Window, image_size, read_image, read_image_window
-from stereodistill.types import Rig, StereoPair, View
+from stereodistill.types import OwnWidthRig, Rig, StereoPair, View
 
 Map = tuple[np.ndarray, np.ndarray]
 """(values float32 (H, W), 0 where not known; valid bool (H, W))."""
@@ -41,7 +41,7 @@ class Entry:
     disparity_right: Path | None = None
     depth: Path | None = None
     """Ground truth in metres, in whatever form (LiDAR scan, depth map)."""
-    calibration: Calibration | Rig | None = None
+    calibration: Calibration | Rig | OwnWidthRig | None = None
     also: tuple[Path, ...] = ()
     """Other files that the frame is not complete without (a second calibration, a mask)."""
 
@@ -74,7 +74,14 @@ class ListedPairs:
     images_are_files: bool = True
     """False where `load` changes the pictures (crops them), so that they are not what the files hold."""
 
-    def __init__(self, root: str | Path, split: str | None = None, *, rig: Rig | None = None, limit: int | None = None):
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = None,
+        *,
+        rig: Rig | OwnWidthRig | None = None,
+        limit: int | None = None,
+    ):
         self.root, self.split, self._rig = Path(root), split or next(iter(self.splits)), rig
         if self.split not in self.splits:
             if split == "?":

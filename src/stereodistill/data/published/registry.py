@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stereodistill.data.published.listed import ListedPairs
 from stereodistill.errors import UserError
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 DATASETS: dict[str, str] = {
     "kitti_raw": "kitti_raw:KittiRaw",
@@ -75,6 +75,6 @@ def dataset_class(name: str) -> type[ListedPairs]:
     return getattr(import_module(f"stereodistill.data.published.{module}"), cls)
 
 
-def open_named(source: NamedSource, *, rig: Rig | None = None, limit: int | None = None) -> ListedPairs:
+def open_named(source: NamedSource, *, rig: Rig | OwnWidthRig | None = None, limit: int | None = None) -> ListedPairs:
     """Open it; errors as the data set's class: wrong root, unknown split (with a list of them)."""
     return dataset_class(source.name)(source.root, source.split, rig=rig, limit=limit)
