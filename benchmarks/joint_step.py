@@ -21,14 +21,21 @@ import torch
 from torch import Tensor
 
 from stereodistill import models
-from stereodistill.losses import JointLoss, SpacesLoss, ViewSynthesisLoss, joint, spaces, view_synthesis
+from stereodistill.losses import (
+    FeatureDistillation,
+    JointLoss,
+    ViewSynthesisLoss,
+    feature_distillation,
+    joint,
+    view_synthesis,
+)
 from stereodistill.models.ye2021.recursive import Recursive
 from stereodistill.types import Rig, StereoPair, View
 
 PROMISE = 1.15
 WARM_UP = 2
 UNSUPERVISED = ViewSynthesisLoss()
-SPACES = SpacesLoss(output_weight=1, feature_weight=0.1, long_range_weight=1)
+SPACES = FeatureDistillation(output_weight=1, feature_weight=0.1, long_range_weight=1)
 CASES = ("mono", "mono forward", "stereo", "distillation", "joint K=1", "joint K=2", "joint K=3")
 
 
@@ -107,7 +114,7 @@ def step_of(case: str, forward_only: bool, network: Recursive, pair: StereoPair)
             prediction = network(left, right)
         features = tuple(f.requires_grad_() for f in prediction.earlier[0].features)
         student = replace(prediction.earlier[0], features=features)
-        return lambda: spaces(student, prediction, left.shape[-1], SPACES).total
+        return lambda: feature_distillation(student, prediction, left.shape[-1], SPACES).total
     return lambda: joint(network(left, right), pair, JointLoss(distillation=SPACES)).total
 
 

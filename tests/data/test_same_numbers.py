@@ -15,7 +15,7 @@ import torch
 
 from stereodistill.data import Subset, open_dataset
 from stereodistill.data.augment.pair import AugmentMono, AugmentStereo, augment_mono, load_stereo
-from stereodistill.data.tolerant import Tolerant
+from stereodistill.data.unreadable import SkipUnreadable
 from stereodistill.engine.batches import Batches
 from stereodistill.engine.common_baseline import CommonBaseline
 from stereodistill.engine.samples import Shrunk
@@ -86,7 +86,7 @@ def _open(root: Path, kind: str):
         "subset": lambda: Subset(folder, folder.names[1:4]),
         "labelled": lambda: labelled,
         "one rig": lambda: CommonBaseline(labelled, 0.25),
-        "all wrappers": lambda: Shrunk(Tolerant(CommonBaseline(labelled, 0.25), "skip"), SIZE, 0),
+        "all wrappers": lambda: Shrunk(SkipUnreadable(CommonBaseline(labelled, 0.25), "skip"), SIZE, 0),
     }[kind]()
 
 

@@ -15,7 +15,7 @@ import torch
 
 from stereodistill.data import PairDataset, PairFiles, open_dataset
 from stereodistill.data.augment.pair import AugmentStereo, augment_stereo, load_stereo
-from stereodistill.data.tolerant import Tolerant
+from stereodistill.data.unreadable import SkipUnreadable
 from stereodistill.data.windows import read_pair
 from stereodistill.errors import UserError
 from stereodistill.io import images
@@ -169,11 +169,11 @@ def test_a_tolerant_dataset_reads_windows_too_and_skips_what_is_broken(pairs_fol
     dataset = open_dataset(pairs_folder(2, truth=True))
     expected = augment_stereo(dataset.load(1), CONFIG, rng(0, 0, 1))
     monkeypatch.setattr(dataset, "load", _only_windows(dataset.load))
-    assert same(load_stereo(Tolerant(dataset, "skip"), 1, CONFIG, rng(0, 0, 1)), expected)
+    assert same(load_stereo(SkipUnreadable(dataset, "skip"), 1, CONFIG, rng(0, 0, 1)), expected)
     broken = dataset.pair_files(0).left
     broken.write_bytes(broken.read_bytes()[:200])
-    tolerant = Tolerant(dataset, "skip")
-    assert load_stereo(tolerant, 0, CONFIG, rng(0, 0, 0)).name == dataset.names[1]
-    assert [row.name for row in tolerant.skipped] == [dataset.names[0]]
+    readable = SkipUnreadable(dataset, "skip")
+    assert load_stereo(readable, 0, CONFIG, rng(0, 0, 0)).name == dataset.names[1]
+    assert [row.name for row in readable.skipped] == [dataset.names[0]]
     with pytest.raises(UserError, match=r"mend it or leave such pairs out"):
-        load_stereo(Tolerant(dataset, "stop"), 0, CONFIG, rng(0, 0, 0))
+        load_stereo(SkipUnreadable(dataset, "stop"), 0, CONFIG, rng(0, 0, 0))

@@ -155,10 +155,10 @@ def test_a_stage_starts_from_the_one_before(tmp_path):
     assert [link.weights for link in links] == [
         None, str(before / "before" / "weights"), str(before / "stereo_weights"),
     ]  # fmt: skip
-    assert links[0].started is links[0].recipe
-    assert links[2].recipe is full and links[2].started.model.weights == links[2].weights
+    assert links[0].with_start_weights is links[0].recipe
+    assert links[2].recipe is full and links[2].with_start_weights.model.weights == links[2].weights
     saved(before / "before" / "weights", build_model(stage1), stage1)
-    network = build_model(links[1].started)
+    network = build_model(links[1].with_start_weights)
     assert same(network.mono.state_dict(), load_weights(links[1].weights)[0].state_dict())
 
 
@@ -172,7 +172,7 @@ def test_finished_stages_are_found_again_and_given_weights_not_trained_again(tmp
     other = stage2.model_copy(update={"loop": stage2.loop.model_copy(update={"seed": 7})})
     with pytest.raises(UserError, match="another recipe"):
         chain(other, tmp_path, resume=True)
-    given = last[0].started
+    given = last[0].with_start_weights
     assert [link.recipe for link in chain(given, tmp_path / "c")] == [given]
 
 

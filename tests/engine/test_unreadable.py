@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stereodistill.data.tolerant import read_journal
+from stereodistill.data.unreadable import read_journal
 from stereodistill.engine.samples import SKIPPED
 from stereodistill.engine.train import train
 from stereodistill.errors import UserError

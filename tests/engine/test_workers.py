@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from stereodistill.data import DATASETS, StereoDataset, Subset, open_dataset
-from stereodistill.data.tolerant import Tolerant
+from stereodistill.data.unreadable import SkipUnreadable
 from stereodistill.engine.batches import Batches, iterate
 from stereodistill.engine.recipe import PairsSource, SynthSource
 from stereodistill.engine.samples import Shrunk, open_pairs
@@ -157,7 +157,7 @@ def open_kind(root: Path, kind: str) -> StereoDataset:
         there = next(index for index in range(len(dataset)) if dataset.entry(index).left.is_file())
         # What a spawned worker is sent; tens of thousands of absent files would only take time.
         dataset = open_dataset(f"{kind}={root / kind.split(':')[0]}", limit=there + 1)
-        return Tolerant(Subset(dataset, (dataset.names[there],)), "skip")
+        return SkipUnreadable(Subset(dataset, (dataset.names[there],)), "skip")
     if kind in ("synth", "kept scenes"):
         source = SynthSource(size=(32, 64), num=1, reuse={"flying": 1} if kind == "kept scenes" else {})
         return Worlds(source, seed=0)
@@ -165,7 +165,7 @@ def open_kind(root: Path, kind: str) -> StereoDataset:
     labels = {"labelled": "labels", "labelled video": "video labels"}.get(kind)
     layout = "sbs" if kind in ("sbs video", "sbs images", "labelled video") else "auto"
     source = PairsSource(path=str(root / path.get(kind, kind)), layout=layout, labels=labels and str(root / labels))
-    return Tolerant(open_pairs(source), "skip")
+    return SkipUnreadable(open_pairs(source), "skip")
 
 
 def prepare(samples: StereoDataset, index: int, rng: np.random.Generator) -> StereoPair:

@@ -5,8 +5,15 @@ import pytest
 import torch
 
 from stereodistill.errors import UserError
-from stereodistill.losses import JointLoss, SpacesLoss, ViewSynthesisLoss, joint, spaces, view_synthesis
-from stereodistill.losses.multi_space import relations, stride_of
+from stereodistill.losses import (
+    FeatureDistillation,
+    JointLoss,
+    ViewSynthesisLoss,
+    feature_distillation,
+    joint,
+    view_synthesis,
+)
+from stereodistill.losses.feature_distillation import relations, stride_of
 from stereodistill.losses.view_synthesis import smoothness
 from stereodistill.types import Prediction, Rig, StereoPair, View
 
@@ -135,14 +142,14 @@ def test_joint_is_the_sum_over_networks_recursions_and_spaces():
     config = JointLoss(
         mono=ViewSynthesisLoss(photometric_weight=0.7),
         stereo=ViewSynthesisLoss(photometric_weight=0.8),
-        distillation=SpacesLoss(
+        distillation=FeatureDistillation(
             output_weight=1, feature_weight=0.1, long_range_weight=1, feature_strides=(2,), long_range_strides=(4,)
         ),
     )
     found = joint(prediction, pair, config)
     parts = [view_synthesis(mono, pair, config.mono).total]
     parts += [view_synthesis(e, pair, config.stereo).total for e in (first, last)]
-    parts += [spaces(mono, last, WIDTH, config.distillation).total]
+    parts += [feature_distillation(mono, last, WIDTH, config.distillation).total]
     assert found.total.item() == pytest.approx(sum(p.item() for p in parts), rel=1e-5)
     assert set(found.terms) >= {"mono_photometric", "stereo_smoothness", "output", "feature", "long_range"}
 
@@ -160,10 +167,10 @@ def test_spaces_equal_numpy():
         for width in (5, 7)
     )
     student, teacher = estimate(1, features=ours), estimate(2, features=theirs)
-    config = SpacesLoss(
+    config = FeatureDistillation(
         output_weight=2, feature_weight=0.1, long_range_weight=3, feature_strides=(1, 2), long_range_strides=(4,)
     )
-    terms = spaces(student, teacher, WIDTH, config).terms
+    terms = feature_distillation(student, teacher, WIDTH, config).terms
     views = [(student.disparities, teacher.disparities), (student.disparities_right, teacher.disparities_right)]
     output = np.mean([sum(np.abs(a.numpy() - b.numpy()).mean() for a, b in zip(*view)) for view in views])
     assert terms["output"].item() == pytest.approx(2 * output / WIDTH, rel=1e-5)
@@ -189,10 +196,10 @@ def test_the_teacher_learns_nothing_from_its_student():
         )
         for seed in (1, 2)
     )
-    config = SpacesLoss(
+    config = FeatureDistillation(
         output_weight=1, feature_weight=1, long_range_weight=1, feature_strides=(1,), long_range_strides=(1,)
     )
-    spaces(student, teacher, WIDTH, config).total.backward()
+    feature_distillation(student, teacher, WIDTH, config).total.backward()
     assert all(t.grad is None for t in (*teacher.disparities, *teacher.features))
     assert all(t.grad is not None for t in (*student.disparities, *student.features))
 
@@ -200,12 +207,14 @@ def test_the_teacher_learns_nothing_from_its_student():
 def test_spaces_without_maps_of_one_size_are_one_clear_line():
     student = estimate(1, features=(torch.rand(1, 4, HEIGHT, WIDTH),))
     with pytest.raises(UserError, match=r"feature_weight: .*student: 1; teacher: none.*set it to 0"):
-        spaces(student, estimate(2), WIDTH, SpacesLoss(feature_weight=1))
+        feature_distillation(student, estimate(2), WIDTH, FeatureDistillation(feature_weight=1))
 
 
 def test_a_space_without_weight_is_left_out():
-    assert not SpacesLoss().is_on
-    assert set(spaces(estimate(1), estimate(2), WIDTH, SpacesLoss(output_weight=1)).terms) == {"output"}
+    assert not FeatureDistillation().is_on
+    assert set(feature_distillation(estimate(1), estimate(2), WIDTH, FeatureDistillation(output_weight=1)).terms) == {
+        "output"
+    }
 
 
 @pytest.mark.parametrize(("columns", "stride"), [(101, 1), (51, 2), (26, 4), (13, 8), (7, 16), (4, 32)])

@@ -13,7 +13,7 @@ from stereodistill.losses import (
     unsupervised_stereo,
 )
 from stereodistill.losses.objectives import true_visibility
-from stereodistill.ops.unlike import unlike_views
+from stereodistill.ops.view_inconsistency import view_inconsistency
 from stereodistill.types import Prediction, Rig, StereoPair, View, collate
 
 
@@ -78,7 +78,7 @@ def wall_beside_mirror() -> StereoPair:
 def test_what_the_cameras_see_differently_counts_more():
     pair = wall_beside_mirror()
     batch = collate([pair])
-    unlike = unlike_views(batch.left.image, batch.right.image, batch.left.disparity, true_visibility(batch))
+    unlike = view_inconsistency(batch.left.image, batch.right.image, batch.left.disparity, true_visibility(batch))
     marked, others = unlike.sum().item(), (~unlike).sum().item()
     assert marked > 300 and not unlike[..., :20].any()
     prediction = Prediction(disparities=(torch.where(unlike, 6.0, 4.0),))
@@ -99,7 +99,7 @@ def test_what_is_thin_and_seen_differently_counts_by_the_larger_weight():
         pair.right.disparity[..., pole - 8 : pole - 5] = 8.0
     batch = collate([pair])
     thin = pair.left.disparity[None] == 8
-    unlike = unlike_views(batch.left.image, batch.right.image, batch.left.disparity, true_visibility(batch))
+    unlike = view_inconsistency(batch.left.image, batch.right.image, batch.left.disparity, true_visibility(batch))
     assert (thin & unlike).any() and (thin & ~unlike).any() and (unlike & ~thin).any()
     prediction = Prediction(disparities=(torch.where(thin, 10.0, 4.0),))
     for thin_weight, unlike_weight in ((3.0, 2.0), (2.0, 3.0)):

@@ -12,7 +12,7 @@ import pytest
 from stereodistill.config import recipe_names
 from stereodistill.engine.stages import load_recipe
 
-BLANKS = {
+PLACEHOLDERS = {
     "START": "model.weights=w", "IMAGENET": "model.encoder_weights=w", "LABELS": "data.labels=labels",
 }  # fmt: skip
 
@@ -189,9 +189,9 @@ def test_all_recipes_of_the_papers_are_in_the_table():
 def test_numbers(name):
     expected = dict(TABLE[name])
     model, labelled = expected["model"], name.startswith("guo2018/mono")
-    given = [BLANKS["START"]] if model["weights"] else []
-    given += [BLANKS["IMAGENET"]] if model["encoder_weights"] else []
-    recipe = load_recipe(name, [*given, *([BLANKS["LABELS"]] if labelled else [])]).model_dump()
+    given = [PLACEHOLDERS["START"]] if model["weights"] else []
+    given += [PLACEHOLDERS["IMAGENET"]] if model["encoder_weights"] else []
+    recipe = load_recipe(name, [*given, *([PLACEHOLDERS["LABELS"]] if labelled else [])]).model_dump()
     source = recipe.pop("data")
     assert (source["path"], source["labels"]) == (expected.pop("data"), "labels" if labelled else None)
     assert differences(recipe, expected, name) == []

@@ -11,7 +11,7 @@ import typer
 from stereodistill.errors import UserError
 
 if TYPE_CHECKING:
-    from stereodistill.types import Rig
+    from stereodistill.types import OwnWidthRig, Rig
 
 Export: TypeAlias = Annotated[
     str | None,
@@ -38,7 +38,7 @@ class Exporter:
         data: Path,
         out: Path,
         layout: str,
-        rig: Rig | None,
+        rig: Rig | OwnWidthRig | None,
         limit: int | None,
         shard: tuple[int, int],
         val_fraction: float,

@@ -22,11 +22,11 @@ from stereodistill.cli.options import (
     Seed,
     Teacher,
     Width,
+    check_device,
+    echo,
     if_stopped,
     input_size_of,
     rig_of,
-    settle,
-    told,
 )
 from stereodistill.errors import UserError
 
@@ -54,13 +54,13 @@ def check(
     from stereodistill.io.files import write_bytes
     from stereodistill.progress import progress
 
-    settle(device, seed)
+    check_device(device, seed)
     rig = rig_of(focal_px, baseline_m, width)
     with progress("checking") as report:
         found = check_dataset(data, layout=layout, rig=rig, limit=limit, progress=report)
     options = {"layout": None if layout == "auto" else layout, "focal-px": focal_px, "baseline-m": baseline_m,
                "width": width}  # fmt: skip
-    told(*_findings(found), _verdict(found, data, options))
+    echo(*_findings(found), _verdict(found, data, options))
     if json_file:
         write_bytes(json_file, json.dumps(found.to_json(), indent=2).encode())
     if not found.ok:
@@ -100,24 +100,24 @@ def label(
     part, rig, seen = _shard(shard), rig_of(focal_px, baseline_m, width), input_size_of(size)
     if on_error not in ("stop", "skip"):
         raise UserError(f"--on-error is stop or skip, found {on_error!r}")
-    from stereodistill.data.tolerant import skip_report
+    from stereodistill.data.unreadable import skip_report
     from stereodistill.labels.make import label as write_labels
 
-    settle(device, seed)
+    check_device(device, seed)
     exporter = None
     if export is not None:
         exporter = Exporter(export, data, out, layout, rig, limit, part, val_fraction, min_confidence, seed)
         if exporter.has_labels:
-            told(*exporter.run())
+            echo(*exporter.run())
             return
     done = write_labels(
         data, teacher, out, device=device, right=not left_only, shard=part, workers=workers, limit=limit,
         on_error=on_error, precision=precision, size=seen, progress=True, layout=layout, rig=rig,
     )  # fmt: skip
-    told(f"{done.num_new} pairs labelled by {done.teacher} in {done.elapsed_s:.0f} s, {done.num_old} were there: {out}")
-    told(*skip_report(done.skipped))
+    echo(f"{done.num_new} pairs labelled by {done.teacher} in {done.elapsed_s:.0f} s, {done.num_old} were there: {out}")
+    echo(*skip_report(done.skipped))
     if exporter is not None:
-        told(*exporter.run())
+        echo(*exporter.run())
 
 
 def match(
@@ -143,7 +143,7 @@ def match(
 
     if out.suffix.lower() not in DISPARITY_SUFFIXES:
         raise UserError(f"--out {out}: a disparity map ends in one of {', '.join(DISPARITY_SUFFIXES)}")
-    settle(device, seed)
+    check_device(device, seed)
     images = read_image(left), read_image(right)
     if images[0].shape != images[1].shape:
         sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in images)
@@ -155,7 +155,7 @@ def match(
         write_image(confidence, np.rint(np.repeat(sure[..., None], 3, axis=2) * 255).astype(np.uint8))
     known = disparity[disparity > 0]
     middle = f", median {np.median(known):.1f} px" if known.size else ""
-    told(f"{out}: disparity of {100 * known.size / disparity.size:.0f} % of the pixels{middle}")
+    echo(f"{out}: disparity of {100 * known.size / disparity.size:.0f} % of the pixels{middle}")
 
 
 def synth(
@@ -172,10 +172,10 @@ def synth(
     from stereodistill.predict.predictor import choose_device
     from stereodistill.worlds import write_world
 
-    settle(device, seed)
+    check_device(device, seed)
     with if_stopped(lambda: f"{len(list(out.glob('left/*.png')))} finished pairs are in {out}"):
         write_world(out, kind, num, size, seed, photos=photos, suffix=suffix, device=choose_device(device))
-    told(f"{num} pairs of the world {kind}, seed {seed}: {out}", f"Next: stereodistill check {out}")
+    echo(f"{num} pairs of the world {kind}, seed {seed}: {out}", f"Next: stereodistill check {out}")
 
 
 def _findings(found: CheckReport) -> Sequence[str]:

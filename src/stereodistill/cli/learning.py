@@ -20,10 +20,10 @@ from stereodistill.cli.options import (
     Seed,
     Teacher,
     Width,
+    check_device,
+    echo,
     if_stopped,
     rig_of,
-    settle,
-    told,
 )
 
 
@@ -35,10 +35,10 @@ def demo(
     """The whole pipeline on procedural worlds, in minutes."""
     from stereodistill.demo import run_demo
 
-    settle(device, seed)
+    check_device(device, seed)
     with if_stopped(lambda: f"finished parts are in {out}; run `stereodistill demo --out {out}` again"):
         run_demo(out, device=device, seed=seed)
-    told(f"Report: {out}/report.html   table: {out}/table.json   weights: {out}/mono",
+    echo(f"Report: {out}/report.html   table: {out}/table.json   weights: {out}/mono",
          f"Next: stereodistill predict PHOTO --weights {out}/mono --out predictions")  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def fit(
     exports it to ONNX and writes a report.
     """
     rig = rig_of(focal_px, baseline_m, width)
-    settle(device, seed)
+    check_device(device, seed)
     from stereodistill.fitting import fit as fit_student
 
     with if_stopped(lambda: f"labels and checkpoints so far are in {out}; the same command with --resume goes on"):
@@ -90,11 +90,11 @@ def fit(
             data, out, teacher=teacher, student=student, rig=rig, finetune=finetune, minutes=minutes, epochs=epochs,
             val_fraction=val_fraction, then=then, layout=layout, resume=resume, device=device, seed=seed, progress=True,
         )  # fmt: skip
-    told(
+    echo(
         *_scores(summary["held_out"]),
         f"ONNX: {out / summary['onnx'] if summary['onnx'].endswith('.onnx') else summary['onnx']}",
     )
-    told(f"Report: {out}/report.html   metrics: {out}/metrics.json   weights: {out}/weights",
+    echo(f"Report: {out}/report.html   metrics: {out}/metrics.json   weights: {out}/weights",
          f"Next: stereodistill predict PHOTO --weights {out}/weights --out predictions")  # fmt: skip
 
 
@@ -112,16 +112,16 @@ def train(
 
     On several GPUs or machines: accelerate launch -m stereodistill train RECIPE --out DIR
     """
-    settle(device, seed or 0)
-    from stereodistill.data.tolerant import read_journal, skip_report
+    check_device(device, seed or 0)
+    from stereodistill.data.unreadable import read_journal, skip_report
     from stereodistill.engine.samples import SKIPPED
     from stereodistill.engine.train import train as train_stage
 
     changes = [*(overrides or ()), *([] if seed is None else [f"loop.seed={seed}"])]
     with if_stopped(lambda: _saved_steps(out)), _steps_shown() as on_step:
         weights = train_stage(recipe, out, overrides=changes, resume=resume, device=device, on_step=on_step)
-    told(*skip_report(read_journal(out / SKIPPED)))
-    told(f"Weights: {weights}   log: {out}/log.jsonl", f"Next: stereodistill weights show {weights}")
+    echo(*skip_report(read_journal(out / SKIPPED)))
+    echo(f"Weights: {weights}   log: {out}/log.jsonl", f"Next: stereodistill weights show {weights}")
 
 
 def _scores(held_out: dict[str, dict[str, dict]]) -> list[str]:

@@ -17,11 +17,11 @@ from stereodistill.cli.options import (
     Limit,
     Seed,
     Width,
+    check_device,
+    echo,
     if_stopped,
     input_size_of,
     rig_of,
-    settle,
-    told,
 )
 from stereodistill.errors import UserError
 
@@ -61,11 +61,11 @@ def predict(
     from stereodistill.predict import MonoPredictor, from_pretrained
 
     kinds = kinds_of(save)
-    settle(device, seed)
+    check_device(device, seed)
     found = find_photos(photos, limit, out)
     predictor = from_pretrained(weights, device)
     if weights == GENERAL:
-        told(
+        echo(
             "General weights, learned from procedural streets and rooms: a first look.  For metres of your own camera, "
             "`stereodistill fit` your footage."
         )
@@ -73,7 +73,7 @@ def predict(
         raise UserError(f"{weights} is a stereo network: `stereodistill match LEFT RIGHT --out FILE` takes two views")
     with if_stopped(lambda: f"finished maps are in {out}"):
         num, kinds = predict_all(found, predictor, out, kinds, focal_px, width, post_process)
-    told(f"{_images(num)} -> {', '.join(f'{out}/{kind}' for kind in kinds)}")
+    echo(f"{_images(num)} -> {', '.join(f'{out}/{kind}' for kind in kinds)}")
 
 
 def evaluate(
@@ -123,7 +123,7 @@ def evaluate(
     from stereodistill.evaluation import evaluate as score
     from stereodistill.io.files import write_bytes
 
-    settle(device, seed)
+    check_device(device, seed)
     rig, seen = rig_of(focal_px, baseline_m, width), input_size_of(size)
     if seen is not None and weights is None:
         raise UserError("--size is the input of a network: give --weights")
@@ -132,15 +132,15 @@ def evaluate(
         data=dataset, protocol=protocol, weights=weights, predictions=predictions, unit=unit, scale=scale,
         device=device, size=seen, grey=grey, limit=limit, on_error=on_error, progress=True,
     )  # fmt: skip
-    told(*_scores(result, str(data)))
+    echo(*_scores(result, str(data)))
     if json_file:
         write_bytes(json_file, json.dumps(result, indent=2).encode())
-        told(f"Image by image: {json_file}")
+        echo(f"Image by image: {json_file}")
 
 
 def _scores(result: dict[str, Any], data: str) -> list[str]:
     """What was scored, how, the numbers, and what makes them differ from a whole test set's."""
-    from stereodistill.data.tolerant import Skipped, skip_report
+    from stereodistill.data.unreadable import Skipped, skip_report
     from stereodistill.evaluation import shortfall
 
     short = shortfall(result)
@@ -167,18 +167,18 @@ def export(
     """ONNX of any size, written only when it equals PyTorch."""
     from stereodistill.onnx_export import export as write_onnx
 
-    settle(device, seed)
+    check_device(device, seed)
     path = write_onnx(weights, out, progress=True)
-    told(f"{path}, header {path.with_suffix('.json')}: agrees with PyTorch")
+    echo(f"{path}, header {path.with_suffix('.json')}: agrees with PyTorch")
 
 
 def weights_list(device: Device = "auto", seed: Seed = 0) -> None:
     """Names of the weights that ship with the package."""
     from stereodistill.weights import catalogue
 
-    settle(device, seed)
+    check_device(device, seed)
     for name, header in catalogue().items():
-        told(f"{name:<16} {header.kind:<7} {header.architecture:<16} {header.licence:<12} {header.notes}".rstrip())
+        echo(f"{name:<16} {header.kind:<7} {header.architecture:<16} {header.licence:<12} {header.notes}".rstrip())
 
 
 def weights_show(
@@ -189,9 +189,9 @@ def weights_show(
     """The header of weights: architecture, input size, rig, recipe, metrics, licence, teacher."""
     from stereodistill.weights import read_header, weights_hash
 
-    settle(device, seed)
+    check_device(device, seed)
     header = read_header(source)
-    told(json.dumps({**header.model_dump(mode="json"), "hash": weights_hash(source)}, indent=2))
+    echo(json.dumps({**header.model_dump(mode="json"), "hash": weights_hash(source)}, indent=2))
 
 
 def weights_import(
@@ -203,6 +203,6 @@ def weights_import(
     """A checkpoint released with the paper -> weights of dispnet or vgg_mono.  Read without running any code."""
     from stereodistill.weights import import_released
 
-    settle(device, seed)
+    check_device(device, seed)
     header = import_released(file, out)
-    told(f"{out}: {header.architecture} ({header.kind})", f"Next: stereodistill weights show {out}")
+    echo(f"{out}: {header.architecture} ({header.kind})", f"Next: stereodistill weights show {out}")

@@ -78,7 +78,7 @@ def refuse_width_alone(focal_px: float | None, width: int | None) -> None:
         raise UserError("--width is the image width that --focal-px belongs to: give both")
 
 
-def settle(device: str, seed: int) -> None:
+def check_device(device: str, seed: int) -> None:
     """Refuse a device that this machine does not have, and seed what has a state, before any work is done."""
     import torch
 
@@ -97,7 +97,7 @@ def if_stopped(saved: Callable[[], str]) -> Iterator[None]:
         raise KeyboardInterrupt(f"stopped; {saved()}") from None
 
 
-def told(*lines: str) -> None:
+def echo(*lines: str) -> None:
     """Say on stdout what was done, and what could come next."""
     for line in lines:
         typer.echo(line)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stereodistill.cli.options import Device, Seed, if_stopped, settle, told
+from stereodistill.cli.options import Device, Seed, check_device, echo, if_stopped
 from stereodistill.errors import UserError
 
 
@@ -36,7 +36,7 @@ def study(
 
     Finished stages are found again; `--seed N` adds N to the seeds that the study names.
     """
-    settle(device, seed)
+    check_device(device, seed)
     from stereodistill.study import load_study, row_names, run_study
 
     plan = load_study(name)
@@ -46,7 +46,7 @@ def study(
         table = run_study(
             plan, folder, rows=row_names(rows or ""), roots=_roots(data or []), changes=changes or (), device=device
         )
-    told(table.to_markdown(), f"Report: {folder}/report.html   table: {folder}/table.json")
+    echo(table.to_markdown(), f"Report: {folder}/report.html   table: {folder}/table.json")
 
 
 def _roots(pairs: list[str]) -> dict[str, str]:

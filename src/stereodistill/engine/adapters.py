@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from stereodistill.losses.multi_space import SpacesLoss, stride_of
+from stereodistill.losses.feature_distillation import FeatureDistillation, stride_of
 from stereodistill.types import Prediction
 
 PROBE = (64, 128)
@@ -38,7 +38,7 @@ class WithAdapters(nn.Module):
         return replace(student, features=tuple(features))
 
 
-def with_adapters(network: nn.Module, teacher: nn.Module | None, config: SpacesLoss) -> nn.Module:
+def with_adapters(network: nn.Module, teacher: nn.Module | None, config: FeatureDistillation) -> nn.Module:
     """The network, wrapped when features of other widths than the teacher's are to be compared.
 
     Without a `teacher` the network is student (first estimate) and teacher (last) in one.

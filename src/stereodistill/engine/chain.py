@@ -27,7 +27,7 @@ class Link:
     weights: str | None
 
     @property
-    def started(self) -> Recipe:
+    def with_start_weights(self) -> Recipe:
         """The recipe with its start weights in `model.weights`."""
         if self.weights is None:
             return self.recipe

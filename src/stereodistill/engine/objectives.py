@@ -104,7 +104,7 @@ def _beside_teacher(recipe: MonoRecipe) -> Objective:
         with torch.no_grad():
             theirs = teacher(left, right)
         ours = model(left)
-        spaces = losses.spaces(ours, theirs, pair.size[1], recipe.spaces)
+        spaces = losses.feature_distillation(ours, theirs, pair.size[1], recipe.spaces)
         return Loss(terms={**losses.distill(ours, pair, recipe.loss).terms, **spaces.terms})
 
     return objective

@@ -12,7 +12,7 @@ from stereodistill.engine.recipe import JointRecipe, PairsSource, Recipe, SynthS
 from stereodistill.engine.stages import STAGES
 from stereodistill.errors import UserError
 
-BLANKS = {
+PLACEHOLDERS = {
     "START": "the weights of the stage before",
     "IMAGENET": "VGG-16 for ImageNet, a .pth or .safetensors file, or hub:timm/vgg16.tv_in1k to download one",
     "LABELS": "the folder that `stereodistill label` wrote",
@@ -27,7 +27,7 @@ SAME_BASELINE = 0.02
 """KITTI's cars differ by one per cent from day to day."""
 
 
-def refuse_blanks(recipe: Recipe, has_samples: bool) -> None:
+def refuse_placeholders(recipe: Recipe, has_samples: bool) -> None:
     """Ask for the first thing that is still open; `has_samples`: the data come from elsewhere.
 
     Raises:
@@ -38,8 +38,8 @@ def refuse_blanks(recipe: Recipe, has_samples: bool) -> None:
     if isinstance(recipe.data, PairsSource) and not has_samples:
         values |= {"data.path": recipe.data.path, "data.labels": recipe.data.labels}
     for key, value in values.items():
-        if value in BLANKS and not Path(value).exists():
-            raise UserError(f"this recipe leaves {key} open ({value}): give {key}=..., {BLANKS[value]}")
+        if value in PLACEHOLDERS and not Path(value).exists():
+            raise UserError(f"this recipe leaves {key} open ({value}): give {key}=..., {PLACEHOLDERS[value]}")
 
 
 def require_ground_truth(recipe: Recipe, samples: StereoDataset) -> None:

@@ -10,12 +10,12 @@ from pydantic import Field, PositiveInt, model_validator
 
 from stereodistill.config import Config
 from stereodistill.data.augment.pair import AugmentMono, AugmentStereo
-from stereodistill.data.tolerant import OnError
+from stereodistill.data.unreadable import OnError
 from stereodistill.losses import (
     DistillLoss,
+    FeatureDistillation,
     GodardLoss,
     JointLoss,
-    SpacesLoss,
     SupervisedLoss,
     UnsupervisedLoss,
     ViewSynthesisLoss,
@@ -175,7 +175,7 @@ class MonoRecipe(_Recipe):
     loss: DistillLoss = DistillLoss()
     teacher: str | None = None
     """Stereo weights that run beside the student, for `spaces`: what they are made of is not in cached labels."""
-    spaces: SpacesLoss = SpacesLoss()
+    spaces: FeatureDistillation = FeatureDistillation()
 
 
 class UnsupervisedRecipe(_Recipe):

@@ -10,7 +10,7 @@ import torch
 
 from stereodistill.data import StereoDataset, Subset, open_dataset
 from stereodistill.data.dataset import Size
-from stereodistill.data.tolerant import Tolerant
+from stereodistill.data.unreadable import SkipUnreadable
 from stereodistill.engine.common_baseline import CommonBaseline
 from stereodistill.engine.recipe import PairsSource, SynthSource
 from stereodistill.engine.worlds import Worlds
@@ -42,11 +42,11 @@ def open_pairs(source: PairsSource) -> StereoDataset:
     return samples if source.names is None else Subset(samples, source.names)
 
 
-def tolerant(samples: StereoDataset, source: SynthSource | PairsSource, out: Path) -> StereoDataset:
+def skip_unreadable(samples: StereoDataset, source: SynthSource | PairsSource, out: Path) -> StereoDataset:
     """What `source.on_error` says about unreadable pairs; those left out are listed in `out/skipped.jsonl`."""
     if isinstance(source, SynthSource):
         return samples
-    return Tolerant(samples, source.on_error, journal=out / SKIPPED, hint="data.on_error=skip")
+    return SkipUnreadable(samples, source.on_error, journal=out / SKIPPED, hint="data.on_error=skip")
 
 
 class Shrunk:

@@ -31,7 +31,7 @@ def build_model(recipe: Recipe) -> nn.Module:
         model = both_networks(model)
     if recipe.model.weights:
         start, header = load_weights(recipe.model.weights)
-        part = started_part(model, header.kind)
+        part = part_of_start_weights(model, header.kind)
         if header.architecture != part.name or start.options != part.options:
             raise UserError(
                 f"model.weights {recipe.model.weights} hold {header.architecture} {start.options}, "
@@ -56,7 +56,7 @@ def both_networks(network: nn.Module) -> Recursive:
     return network
 
 
-def started_part(network: nn.Module, kind: str) -> nn.Module:
+def part_of_start_weights(network: nn.Module, kind: str) -> nn.Module:
     """What start weights of this kind belong to: mono weights to the mono network inside, others to the whole."""
     return network.mono if isinstance(network, Recursive) and kind == "mono" else network
 

@@ -21,9 +21,9 @@ from stereodistill.engine.chain import Link, chain
 from stereodistill.engine.log import LOG
 from stereodistill.engine.loop import Loop, Objective, Validate
 from stereodistill.engine.precision import make_accelerator, settle_precision
-from stereodistill.engine.preflight import refuse_blanks, require_ground_truth, rig_field
+from stereodistill.engine.preflight import refuse_placeholders, require_ground_truth, rig_field
 from stereodistill.engine.recipe import Recipe
-from stereodistill.engine.samples import Shrunk, open_samples, tolerant
+from stereodistill.engine.samples import Shrunk, open_samples, skip_unreadable
 from stereodistill.engine.stages import load_recipe, objective_of
 from stereodistill.engine.start import build_model, encoder_of, frozen_steps, results, trained_module
 from stereodistill.errors import UserError
@@ -59,7 +59,7 @@ def train(
     """
     recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     out = Path(out)
-    refuse_blanks(recipe, has_samples=samples is not None)
+    refuse_placeholders(recipe, has_samples=samples is not None)
     links = chain(recipe, out, resume)
     for link in reversed(links):
         _prepare_folder(link.out, resume)
@@ -81,15 +81,15 @@ def _run(
 ) -> None:
     """One stage, from its start weights to weights on disk."""
     recipe, out = link.recipe, link.out
-    settled, seconds = settle_precision(link.started, out, resume, device)
+    settled, seconds = settle_precision(link.with_start_weights, out, resume, device)
     accelerator = make_accelerator(settled, device)
     set_seed(recipe.loop.seed)
-    network = build_model(link.started)
+    network = build_model(link.with_start_weights)
     if start:
         start(network)
     model = trained_module(recipe, network)
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
-    samples = tolerant(samples, recipe.data, out)
+    samples = skip_unreadable(samples, recipe.data, out)
     require_ground_truth(recipe, samples)
     header = rig_field(recipe, samples) | header
     batches = make_batches(recipe, samples, accelerator)

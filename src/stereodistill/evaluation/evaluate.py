@@ -13,7 +13,7 @@ import torch
 
 from stereodistill.data.folder import open_dataset
 from stereodistill.data.rigs import rig_at
-from stereodistill.data.tolerant import OnError, Tolerant
+from stereodistill.data.unreadable import OnError, SkipUnreadable
 from stereodistill.errors import UserError
 from stereodistill.evaluation.metrics import mean_metrics
 from stereodistill.evaluation.options import find_protocol
@@ -88,16 +88,16 @@ def evaluate(
     else:
         scored = source if source is not None else load_source(weights, device, size)
     scored = flipping(scored, chosen.flip) if chosen.flip else scored
-    tolerant = Tolerant(dataset, on_error)
+    readable = SkipUnreadable(dataset, on_error)
     with show_progress("evaluating", progress) as report:
-        per_image = _score_all(tolerant, chosen, scored, rig, report)
-    return _result(per_image, chosen, scored.name, tolerant)
+        per_image = _score_all(readable, chosen, scored, rig, report)
+    return _result(per_image, chosen, scored.name, readable)
 
 
 def _score_all(
-    tolerant: Tolerant, protocol: Protocol, source: Source, rig: Rig | OwnWidthRig | None, report: Report
+    readable: SkipUnreadable, protocol: Protocol, source: Source, rig: Rig | OwnWidthRig | None, report: Report
 ) -> list[dict[str, Any]]:
-    dataset: Any = tolerant.samples
+    dataset: Any = readable.samples
     num_pairs = len(dataset) if protocol.limit is None else min(len(dataset), protocol.limit)
     per_image = []
 
@@ -107,19 +107,19 @@ def _score_all(
         return pair, ground_truth(dataset, index, pair, protocol)
 
     for index in range(num_pairs):
-        found = tolerant.get(index, read)
+        found = readable.get(index, read)
         if found is not None and bool(found[1].valid.any()):
             pair, truth = found
             scores = score_image(protocol, pair, ask(source, _as_seen(pair, protocol.grey)), truth=truth)
             if scores["num_pixels"]:
                 per_image.append({"name": str(pair.name), **scores})
         report(index + 1, num_pairs)
-    _tell_what_is_absent(len(per_image), num_pairs, tolerant, protocol)
+    _tell_what_is_absent(len(per_image), num_pairs, readable, protocol)
     return per_image
 
 
-def _tell_what_is_absent(num_scored: int, num_pairs: int, tolerant: Tolerant, protocol: Protocol) -> None:
-    skipped = tolerant.skipped
+def _tell_what_is_absent(num_scored: int, num_pairs: int, readable: SkipUnreadable, protocol: Protocol) -> None:
+    skipped = readable.skipped
     if not num_scored:
         unreadable = f"; {len(skipped)} cannot be read, the first: {skipped[0].reason}" if skipped else ""
         raise UserError(
@@ -130,17 +130,17 @@ def _tell_what_is_absent(num_scored: int, num_pairs: int, tolerant: Tolerant, pr
         logger.warning("%d of %d pairs have no ground truth to score and were passed over", num_left, num_pairs)
 
 
-def _result(per_image: list[dict[str, Any]], protocol: Protocol, name: str, tolerant: Tolerant) -> dict[str, Any]:
+def _result(per_image: list[dict[str, Any]], protocol: Protocol, name: str, readable: SkipUnreadable) -> dict[str, Any]:
     metrics = mean_metrics([{key: row[key] for key in protocol.metrics} for row in per_image])
     if protocol.kind == "stereo":
         metrics |= {f"{key}_pooled": value for key, value in _pooled(per_image).items() if key in protocol.metrics}
     return {
         "protocol": protocol.full_name,
         "options": protocol.settings,
-        "data": getattr(tolerant.samples, "title", None),
+        "data": getattr(readable.samples, "title", None),
         "num_images": len(per_image),
-        "num_expected": protocol.num_expected or getattr(tolerant.samples, "total", None),
-        "skipped": [asdict(row) for row in tolerant.skipped],
+        "num_expected": protocol.num_expected or getattr(readable.samples, "total", None),
+        "skipped": [asdict(row) for row in readable.skipped],
         "metrics": _for_json(metrics),
         "weights": name,
         "per_image": [_for_json(row) for row in per_image],

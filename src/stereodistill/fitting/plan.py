@@ -14,7 +14,7 @@ from stereodistill.engine.recipe import MonoRecipe
 from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
 from stereodistill.fitting.students import describe, refuse_larger
-from stereodistill.io.files import write_bytes
+from stereodistill.io.files import read_json, write_bytes
 from stereodistill.models import MONO
 from stereodistill.ops.resize import size_of_shape
 from stereodistill.weights.locate import shipped

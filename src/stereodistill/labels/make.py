@@ -23,7 +23,7 @@ from stereodistill.data.dataset import StereoDataset
 from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.layouts import VIEW_NAMES, PairFiles, pair_name
 from stereodistill.data.published.listed import ListedPairs
-from stereodistill.data.tolerant import OnError, Skipped, Tolerant, check_on_error
+from stereodistill.data.unreadable import OnError, Skipped, SkipUnreadable, check_on_error
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import write_rig
 from stereodistill.io.images import write_image
@@ -126,7 +126,9 @@ def label(
         if right and not getattr(loaded, "answers_right", True):
             right = False
             warnings.warn(f"{loaded.name}: no disparity_right/: only the left views are labelled", stacklevel=2)
-        job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
+        job = _Job(
+            Path(out), dataset, loaded, ("left", "right") if right else ("left",), SkipUnreadable(dataset, on_error)
+        )
         source = pair_name(Path(data)) if isinstance(data, (str, Path)) else ""
         job.claim(source, num_pairs, precision)
         indices = range(num_pairs * shard[0] // shard[1], num_pairs * (shard[0] + 1) // shard[1])
@@ -141,7 +143,7 @@ def label(
         job.count()
         return LabelSummary(
             out=Path(out), teacher=loaded.name, num_pairs=len(indices), num_new=job.num_new, num_old=job.num_old,
-            skipped=tuple(job.tolerant.skipped), elapsed_s=time.monotonic() - start_s,
+            skipped=tuple(job.readable.skipped), elapsed_s=time.monotonic() - start_s,
         )  # fmt: skip
 
 
@@ -153,7 +155,7 @@ class _Job:
     dataset: StereoDataset
     teacher: Teacher
     views: tuple[str, ...]
-    tolerant: Tolerant
+    readable: SkipUnreadable
     num_new: int = 0
     num_old: int = 0
 
@@ -196,7 +198,7 @@ class _Job:
         with show_progress("labelling", progress) as report, ThreadPoolExecutor(workers) as writers:
             report(self.num_old, len(indices))
             for num_seen, (index, coming) in enumerate(self._read_ahead(todo, workers), self.num_old + 1):
-                labelled = self.tolerant.get(index, partial(self._label, coming=coming, files=files))
+                labelled = self.readable.get(index, partial(self._label, coming=coming, files=files))
                 if labelled is not None:
                     writes.append(writers.submit(self._write, index, *labelled))
                 while len(writes) > 2 * workers:

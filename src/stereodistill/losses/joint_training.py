@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from stereodistill.config import Config
-from stereodistill.losses.multi_space import SpacesLoss, spaces
+from stereodistill.losses.feature_distillation import FeatureDistillation, feature_distillation
 from stereodistill.losses.view_synthesis import ViewSynthesisLoss, view_synthesis
 from stereodistill.types import Loss, Prediction, StereoPair
 
@@ -17,7 +17,7 @@ class JointLoss(Config):
     mono: ViewSynthesisLoss = ViewSynthesisLoss()
     stereo: ViewSynthesisLoss = ViewSynthesisLoss()
     """Of each recursion."""
-    distillation: SpacesLoss = SpacesLoss()
+    distillation: FeatureDistillation = FeatureDistillation()
 
 
 def joint(prediction: Prediction, pair: StereoPair, config: JointLoss) -> Loss:
@@ -28,7 +28,7 @@ def joint(prediction: Prediction, pair: StereoPair, config: JointLoss) -> Loss:
     mono, *recursions = (*prediction.earlier, prediction)
     of_mono = view_synthesis(mono, pair, config.mono)
     of_stereo = _sum([view_synthesis(estimate, pair, config.stereo) for estimate in recursions])
-    distilled = spaces(mono, prediction, pair.size[1], config.distillation)
+    distilled = feature_distillation(mono, prediction, pair.size[1], config.distillation)
     return Loss(terms={**_named("mono", of_mono), **_named("stereo", of_stereo), **distilled.terms})
 
 

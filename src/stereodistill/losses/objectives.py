@@ -13,7 +13,7 @@ from stereodistill.config import Config
 from stereodistill.losses.terms import masked_l1, matching_cross_entropy, visibility_bce
 from stereodistill.ops.resize import disparity_pyramid, mask_pyramid
 from stereodistill.ops.thin import thin_things
-from stereodistill.ops.unlike import unlike_views
+from stereodistill.ops.view_inconsistency import view_inconsistency
 from stereodistill.ops.warp import visible_in_right
 from stereodistill.types import Loss, Prediction, StereoPair, View
 
@@ -33,7 +33,7 @@ class SupervisedLoss(Config):
     """Weight of pixels on things at most `thin_px` wide before something farther: poles, branches (`thin_things`)."""
     thin_px: int = Field(default=12, ge=1)
     unlike_weight: float = Field(default=1.0, ge=1)
-    """Weight of pixels that look different to the two cameras: mirror images, panes (`unlike_views`).
+    """Weight of pixels that look different to the two cameras: mirror images, panes (`view_inconsistency`).
 
     Where they are thin as well, the larger weight holds.  Without effect on pairs whose right view has no truth.
     """
@@ -92,7 +92,7 @@ def _emphasis(pair: StereoPair, view: View, visible: Tensor, config: SupervisedL
         thin = thin_things(view.disparity, view.valid, config.thin_px)
         emphasis = torch.where(thin, config.thin_weight, emphasis)
     if config.unlike_weight > 1:
-        unlike = unlike_views(pair.left.image, pair.right.image, view.disparity, visible & view.valid)
+        unlike = view_inconsistency(pair.left.image, pair.right.image, view.disparity, visible & view.valid)
         emphasis = torch.where(unlike, emphasis.clamp(min=config.unlike_weight), emphasis)
     return emphasis
 

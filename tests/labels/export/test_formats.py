@@ -198,10 +198,10 @@ def test_units_of_a_metre():
 
 
 def test_an_endoscope_gets_units_that_hold_it(write_labels, tmp_path):
-    from stereodistill.types import Rig
+    from stereodistill.types import OwnWidthRig
 
     made = write_labels(tmp_path / "labels")
-    small = Rig(focal_px=100.0, baseline_m=0.005, width=0)
+    small = OwnWidthRig(focal_px=100.0, baseline_m=0.005)
     export_labels(made.root, "ultralytics", tmp_path, rig=small, val_fraction=0.25)
     root = tmp_path / "ultralytics"
     assert yaml.safe_load((root / "data.yaml").read_text())["depth_scale"] == 10_000

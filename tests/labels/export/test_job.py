@@ -11,7 +11,7 @@ import pytest
 from stereodistill.errors import UserError
 from stereodistill.labels.export import export_labels
 from stereodistill.labels.export.job import _Job
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig
 
 KINDS = ("ultralytics", "kitti-depth", "npy", "hf-datasets")
 STARTS = {"ultralytics": "data.yaml", "kitti-depth": "names.csv", "npy": "pairs.csv", "hf-datasets": "README.md"}
@@ -82,7 +82,7 @@ def test_files_of_others_stay(labels, tmp_path):
     [
         ({"min_confidence": 0.5}, r"min_confidence 0.0, not min_confidence 0.5"),
         ({"val_fraction": 0.5}, r"9 train pairs from a/000000, not 6 train pairs"),
-        ({"rig": Rig(focal_px=90.0, baseline_m=0.1, width=0)}, r"cameras \(100.0, 0.5, 0.0, 48\); .*not cameras"),
+        ({"rig": OwnWidthRig(focal_px=90.0, baseline_m=0.1)}, r"cameras \(100.0, 0.5, 0.0, 48\); .*not cameras"),
     ],
 )
 def test_another_export_is_refused(labels, tmp_path, other, message):

@@ -22,7 +22,7 @@ from stereodistill.labels.export.header import checked_root, claim, make_header,
 from stereodistill.labels.export.samples import NO_RIG, Sample, depth_of, find_samples, nearest_m
 from stereodistill.labels.files import label_name, link_or_copy
 from stereodistill.progress import progress as show_progress
-from stereodistill.types import Rig
+from stereodistill.types import OwnWidthRig, Rig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def export_labels(
     out: str | Path,
     *,
     names: Sequence[str] | None = None,
-    rig: Rig | None = None,
+    rig: Rig | OwnWidthRig | None = None,
     min_confidence: float = 0.0,
     val_fraction: float = 0.1,
     seed: int = 0,
@@ -153,7 +153,7 @@ class _Job:
             write_image(target, image)
 
 
-def _open(labels: Path, rig: Rig | None, min_confidence: float) -> LabelledDataset:
+def _open(labels: Path, rig: Rig | OwnWidthRig | None, min_confidence: float) -> LabelledDataset:
     if not labels.is_dir():
         raise UserError(f"{labels}: no such labels folder; make one with `stereodistill label DATA --out DIR`")
     pairs = PairDataset([with_rig(files, rig) for files in find_pairs(labels, "folder").pairs])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stereodistill.ops.unlike import unlike_views
+from stereodistill.ops.view_inconsistency import view_inconsistency
 from stereodistill.ops.warp import warp_to_left
 
 SIZE, DISPARITY = (80, 160), 12.0
@@ -22,7 +22,7 @@ def views() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def test_a_wall_looks_alike():
-    assert not unlike_views(*views()).any()
+    assert not view_inconsistency(*views()).any()
 
 
 @pytest.mark.parametrize(
@@ -32,19 +32,19 @@ def test_a_wall_looks_alike():
 )
 def test_exposure_gamma_and_haze_do_not_count(change):
     left, right, disparity, visible = views()
-    assert not unlike_views(left, change(right), disparity, visible).any()
+    assert not view_inconsistency(left, change(right), disparity, visible).any()
 
 
 def test_noise_on_a_plain_wall_does_not_count():
     noise = 0.005 * torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
     _, _, disparity, visible = views()
-    assert not unlike_views(0.5 + noise[:1], 0.5 + noise[1:], disparity, visible).any()
+    assert not view_inconsistency(0.5 + noise[:1], 0.5 + noise[1:], disparity, visible).any()
 
 
 def test_a_pane_that_mirrors_something_else_does_count():
     left, right, disparity, visible = views()
     left[PATCH] = texture(7)[PATCH]
-    unlike = unlike_views(left, right, disparity, visible)
+    unlike = view_inconsistency(left, right, disparity, visible)
     assert unlike[PATCH].float().mean() > 0.9
     unlike[..., 10:60, 50:120] = False  # local contrast is taken over about 12 pixels
     assert not unlike.any()
@@ -55,7 +55,7 @@ def test_what_moves_behind_a_pane_does_count():
     left, right, disparity, visible = views()
     behind, _ = warp_to_left(right, disparity - 6)
     left[PATCH] = behind[PATCH]
-    assert unlike_views(left, right, disparity, visible)[PATCH].float().mean() > 0.8
+    assert view_inconsistency(left, right, disparity, visible)[PATCH].float().mean() > 0.8
 
 
 def test_hidden_pixels_are_never_told_unlike():
@@ -63,9 +63,9 @@ def test_hidden_pixels_are_never_told_unlike():
     left[PATCH] = texture(7)[PATCH]
     visible = visible.clone()
     visible[PATCH] = False
-    assert not unlike_views(left, right, disparity, visible)[PATCH].any()
+    assert not view_inconsistency(left, right, disparity, visible)[PATCH].any()
 
 
 def test_a_row_off_changes_little():
     left, right, disparity, visible = views()
-    assert unlike_views(left, right.roll(1, dims=-2), disparity, visible)[..., 2:, :].float().mean() < 0.05
+    assert view_inconsistency(left, right.roll(1, dims=-2), disparity, visible)[..., 2:, :].float().mean() < 0.05

@@ -7,7 +7,7 @@ from multiprocessing import get_context
 import pytest
 import torch
 
-from stereodistill.data.tolerant import Skipped, Tolerant, read_journal, skip_report
+from stereodistill.data.unreadable import Skipped, SkipUnreadable, read_journal, skip_report
 from stereodistill.errors import UserError
 from stereodistill.types import Rig, StereoPair, View
 
@@ -33,26 +33,26 @@ class Samples:
 
 
 def test_stop_names_pair_file_and_remedy():
-    tolerant = Tolerant(Samples(), hint="data.on_error=skip")
-    assert tolerant.load(0).name == "drive/0"
+    readable = SkipUnreadable(Samples(), hint="data.on_error=skip")
+    assert readable.load(0).name == "drive/0"
     line = "pair drive/1: cannot read /discs/1.png: truncated; mend it or leave such pairs out with data.on_error=skip"
-    for read in (tolerant.load, lambda index: tolerant.get(index, tolerant.samples.load)):
+    for read in (readable.load, lambda index: readable.get(index, readable.samples.load)):
         with pytest.raises(UserError) as error:
             read(1)
         assert str(error.value) == line
-    assert tolerant.skipped == []
+    assert readable.skipped == []
 
 
 def test_get_leaves_out_and_remembers_in_order():
-    tolerant = Tolerant(Samples(), "skip")
-    found = [tolerant.get(index, tolerant.samples.load) for index in (4, 3, 2, 1, 0, 4)]
+    readable = SkipUnreadable(Samples(), "skip")
+    found = [readable.get(index, readable.samples.load) for index in (4, 3, 2, 1, 0, 4)]
     assert [pair and pair.name for pair in found] == [None, "drive/3", None, None, "drive/0", None]
-    assert [row.name for row in tolerant.skipped] == ["drive/1", "drive/2", "drive/4"]
-    assert skip_report(tolerant.skipped) == [
+    assert [row.name for row in readable.skipped] == ["drive/1", "drive/2", "drive/4"]
+    assert skip_report(readable.skipped) == [
         "3 pairs were left out, unreadable:",
         *(f"  drive/{i}: cannot read /discs/{i}.png: truncated" for i in (1, 2, 4)),
     ]
-    assert skip_report([]) == [] and skip_report(tolerant.skipped[:1])[0].startswith("1 pair was left out")
+    assert skip_report([]) == [] and skip_report(readable.skipped[:1])[0].startswith("1 pair was left out")
 
 
 def test_only_errors_of_the_user_are_tolerated():
@@ -60,28 +60,28 @@ def test_only_errors_of_the_user_are_tolerated():
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
-        Tolerant(Samples(), "skip").get(0, bug)
+        SkipUnreadable(Samples(), "skip").get(0, bug)
 
 
 def test_training_takes_the_next_readable_sample_whatever_came_before():
     expected = ["drive/0", "drive/3", "drive/3", "drive/3", "drive/0"]
-    assert [Tolerant(Samples(), "skip").load(index).name for index in range(5)] == expected
-    tolerant = Tolerant(Samples(), "skip")
-    assert [tolerant.load(index).name for index in (4, 2, 0, 1, 3)] == [expected[i] for i in (4, 2, 0, 1, 3)]
-    assert len(tolerant) == 5
+    assert [SkipUnreadable(Samples(), "skip").load(index).name for index in range(5)] == expected
+    readable = SkipUnreadable(Samples(), "skip")
+    assert [readable.load(index).name for index in (4, 2, 0, 1, 3)] == [expected[i] for i in (4, 2, 0, 1, 3)]
+    assert len(readable) == 5
     with pytest.raises(UserError, match="none of the 5 pairs can be read; the first: cannot read /discs/0.png"):
-        Tolerant(Samples(broken=range(5)), "skip").load(3)
+        SkipUnreadable(Samples(broken=range(5)), "skip").load(3)
 
 
 def test_other_words_are_refused():
     with pytest.raises(UserError, match="on_error is 'stop' or 'skip', found 'ignore'"):
-        Tolerant(Samples(), "ignore")  # type: ignore[arg-type]
+        SkipUnreadable(Samples(), "ignore")  # type: ignore[arg-type]
 
 
 def _work(journal, indices):
-    tolerant = Tolerant(Samples(), "skip", journal=journal)
+    readable = SkipUnreadable(Samples(), "skip", journal=journal)
     for index in indices:
-        tolerant.load(index)
+        readable.load(index)
 
 
 def test_the_journal_holds_what_all_processes_left_out_once(tmp_path):

@@ -25,7 +25,7 @@ class Skipped:
     reason: str
 
 
-class Tolerant:
+class SkipUnreadable:
     """A dataset whose unreadable samples stop the work (`stop`) or are left out and remembered (`skip`).
 
     Two ways to read: `get` answers None for a sample that is left out (evaluation, labels); `load`, `rig` and `size`

@@ -15,7 +15,7 @@ BLUR_PX, WINDOW_PX = 5, 9
 """Sides of the squares over which contrast is averaged before, and differences after, the comparison."""
 
 
-def unlike_views(
+def view_inconsistency(
     left: Float[Tensor, "B C H W"],
     right: Float[Tensor, "B C H W"],
     disparity: Float[Tensor, "B 1 H W"],

@@ -1,4 +1,4 @@
-"""Distillation in several spaces: a student learns a teacher's answers, features and long-range relations.
+"""Feature distillation, in several spaces: a student learns a teacher's answers, features and long-range relations.
 
 Ye et al. (TIP 2021), multi-space knowledge distillation; for any two networks whose maps have sizes in common.
 The teacher never learns from it.
@@ -17,7 +17,7 @@ from stereodistill.errors import UserError
 from stereodistill.types import Loss, Prediction
 
 
-class SpacesLoss(Config):
+class FeatureDistillation(Config):
     """Weights of the three spaces; 0 leaves one out.  The paper's are 1, 0.1 and 1."""
 
     output_weight: float = Field(default=0.0, ge=0)
@@ -36,7 +36,7 @@ class SpacesLoss(Config):
         return self.output_weight + self.feature_weight + self.long_range_weight > 0
 
 
-def spaces(student: Prediction, teacher: Prediction, width: int, config: SpacesLoss) -> Loss:
+def feature_distillation(student: Prediction, teacher: Prediction, width: int, config: FeatureDistillation) -> Loss:
     """`w_O L_O + w_F L_F + w_L L_L`, those with a weight; `width`: of the image that both networks saw.
 
     Raises:
