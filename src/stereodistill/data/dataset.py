@@ -61,11 +61,11 @@ class Subset:
         return len(self._indices)
 
     def rig(self, index: int) -> Rig:
-        """Of pair `index` of the subset."""
+        """The rig of pair `index` of the subset."""
         return self.dataset.rig(self._indices[index])
 
     def size(self, index: int) -> Size:
-        """Of pair `index` of the subset."""
+        """(height, width) of pair `index` of the subset."""
         return self.dataset.size(self._indices[index])
 
     def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
@@ -74,7 +74,7 @@ class Subset:
 
 
 NUM_LOOKED_AT = 20
-"""Pairs that are asked for what all of them are like."""
+"""How many pairs are asked for their size or rig, to say what is usual in a data set."""
 
 
 def metric_rigs(dataset: StereoDataset) -> list[Rig]:
@@ -84,10 +84,10 @@ def metric_rigs(dataset: StereoDataset) -> list[Rig]:
 
 
 def middle_rig(rigs: Sequence[Rig]) -> Rig:
-    """The one of which as many see more as see less: the median of the focal lengths in image widths."""
+    """The rig with the median focal length, measured in image widths."""
     return sorted(rigs, key=lambda rig: rig.focal_px / rig.width)[len(rigs) // 2]
 
 
 def spread(dataset: StereoDataset, num: int) -> range:
-    """Indices spread evenly over the data set: `num` or up to twice as many, or all of a smaller one."""
+    """Indices at even steps over the data set: at least `num` (fewer than twice as many), or all of a smaller set."""
     return range(0, len(dataset), max(1, len(dataset) // num))

@@ -101,7 +101,7 @@ def refuse_unpaired(found: Found, path: Path) -> None:
         first, total = found.unpaired[0], len(found.pairs) + len(found.unpaired)
         raise UserError(
             f"{path}: one view missing for {len(found.unpaired)} of {total} names, for example {first} has no "
-            f"partner of that name; add the missing images or remove the lonely ones"
+            f"partner of that name; add the missing images or remove those without one"
         )
 
 

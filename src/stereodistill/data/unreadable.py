@@ -56,7 +56,7 @@ class SkipUnreadable:
 
     @property
     def names(self) -> Sequence[str]:
-        """Of all samples, readable or not."""
+        """Names of all samples, readable or not."""
         return self.samples.names
 
     @property
@@ -80,11 +80,11 @@ class SkipUnreadable:
             return None
 
     def rig(self, index: int) -> Rig:
-        """Of sample `index`; otherwise as `load`."""
+        """The rig of the sample that `load` answers with, as far as headers tell."""
         return self._first_readable(index, self.samples.rig)
 
     def size(self, index: int) -> Size:
-        """Of sample `index`; otherwise as `load`."""
+        """(height, width) of the sample that `load` answers with, as far as headers tell."""
         return self._first_readable(index, self.samples.size)
 
     def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
@@ -114,7 +114,7 @@ class SkipUnreadable:
 
 
 def check_on_error(on_error: str) -> None:
-    """Refuse another word than the two."""
+    """Raises UserError unless `on_error` is "stop" or "skip"."""
     if on_error not in get_args(OnError):
         raise UserError(f"on_error is 'stop' or 'skip', found {on_error!r}")
 

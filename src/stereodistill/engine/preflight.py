@@ -58,11 +58,11 @@ def require_ground_truth(recipe: Recipe, samples: StereoDataset) -> None:
 
 
 def rig_field(recipe: Recipe, samples: StereoDataset) -> dict[str, Any]:
-    """The header's `rig` for a run that leaves a mono network: that of most pairs.  Without it there are no metres.
+    """The header's `rig` for a run that leaves a mono network: that of most pairs.
 
     Of procedural worlds that are seen with one baseline, that baseline and a common focal length.
-    Empty for other runs and worlds, and where pairs have no rig or different baselines: then nobody can tell a
-    network's metres (`fit` rescales such footage).
+    Empty for other runs and worlds, and where pairs have no rig or different baselines (`fit` rescales such footage):
+    without a rig the network predicts disparity only.
     """
     leaves_mono = recipe.trains == "mono" or isinstance(recipe, JointRecipe)
     if leaves_mono and isinstance(recipe.data, SynthSource) and recipe.data.baseline_m is not None:

@@ -114,11 +114,11 @@ def _score_all(
             if scores["num_pixels"]:
                 per_image.append({"name": str(pair.name), **scores})
         report(index + 1, num_pairs)
-    _tell_what_is_absent(len(per_image), num_pairs, readable, protocol)
+    _report_absent(len(per_image), num_pairs, readable, protocol)
     return per_image
 
 
-def _tell_what_is_absent(num_scored: int, num_pairs: int, readable: SkipUnreadable, protocol: Protocol) -> None:
+def _report_absent(num_scored: int, num_pairs: int, readable: SkipUnreadable, protocol: Protocol) -> None:
     skipped = readable.skipped
     if not num_scored:
         unreadable = f"; {len(skipped)} cannot be read, the first: {skipped[0].reason}" if skipped else ""

@@ -64,11 +64,11 @@ class LabelledDataset:
         return len(self._images)
 
     def rig(self, index: int) -> Rig:
-        """Of pair `index`."""
+        """The rig of pair `index`."""
         return self._images.rig(index)
 
     def size(self, index: int) -> Size:
-        """Of pair `index`."""
+        """(height, width) of pair `index`."""
         return self._images.size(index)
 
     def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:

@@ -99,7 +99,7 @@ def _open(
             "missing_view",
             "error",
             f"{len(found.unpaired)} images have no partner of their name in the other view",
-            "add the missing images or remove the lonely ones",
+            "add the missing images or remove those without one",
             (str(p.relative_to(path)) for p in found.unpaired),
         )
     ]

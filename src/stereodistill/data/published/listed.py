@@ -247,7 +247,7 @@ class ListedPairs:
             raise UserError(f"{self.title}: frame {entry.name} lacks {absent}; `stereodistill check` lists all such")
 
     def _refuse_other_tree(self) -> None:
-        """A wrong root is told at once: not one file of a kind that the split needs lies where it belongs."""
+        """Refuse a wrong root early: one below which no file of a kind that the split needs lies where it belongs."""
         folders: dict[str, set[str]] = {}
         if not self._all:
             raise UserError(f"{self.root}: nothing of {self.title} there; expected {self.tree}, {self._found()}")
