@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, TypeVar, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -79,14 +79,14 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, A
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file with `key: value` lines at the top level."""
     try:
-        values = _plain(yaml.load(path.read_text(encoding="utf-8"), _Loader))
+        values: Any = _plain(yaml.load(path.read_text(encoding="utf-8"), _Loader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable YAML: {str(error).splitlines()[0]}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected `key: value` lines at the top level")
-    return values
+    return cast("dict[str, Any]", values)
 
 
 def recipe_names() -> list[str]:
@@ -101,9 +101,10 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         raise UserError(f"override {override!r}: expected key=value, for example optimizer.lr=1e-4")
     *parents, last = key.split(".")
     for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
+        below: Any = values.setdefault(parent, {})
+        if not isinstance(below, dict):
             raise UserError(f"override {override!r}: {parent!r} is a single value, it has no keys below it")
+        values = cast("dict[str, Any]", below)
     values[last] = parse_scalar(text)
 
 

@@ -12,6 +12,7 @@ Conventions that hold everywhere:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeAlias
 
@@ -81,7 +82,7 @@ class View:
         blank = torch.zeros_like(image[..., :1, :, :])
         return cls(image=image, disparity=blank, valid=torch.zeros_like(blank, dtype=torch.bool))
 
-    def map(self, function) -> View:
+    def map(self, function: Callable[[Tensor], Tensor]) -> View:
         """Apply one tensor function (indexing, device move, padding) to every field."""
         return View(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
 
@@ -127,13 +128,18 @@ def collate(pairs: list[StereoPair]) -> StereoPair:
 def uncollate(batch: StereoPair) -> list[StereoPair]:
     """The samples of a batch: the inverse of `collate`."""
     assert isinstance(batch.name, tuple)
-    samples = []
+    samples: list[StereoPair] = []
     for index, name in enumerate(batch.name):
-        left, right = (view.map(lambda t, i=index: t[i]) for view in (batch.left, batch.right))
+        left, right = (_sample(view, index) for view in (batch.left, batch.right))
         values = {f.name: float(getattr(batch.rig, f.name)[index]) for f in fields(Rig)}
-        rig = Rig(**{**values, "width": round(values["width"])})
+        width = round(values.pop("width"))
+        rig = Rig(**values, width=width)
         samples.append(StereoPair(left=left, right=right, rig=rig, name=name))
     return samples
+
+
+def _sample(batch: View, index: int) -> View:
+    return batch.map(lambda tensor: tensor[index])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +168,7 @@ class Prediction:
 class Loss:
     """Named, already weighted terms; the total is their sum, so nothing is hidden."""
 
-    terms: dict[str, Tensor] = field(default_factory=dict)
+    terms: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     @property
     def total(self) -> Tensor:

@@ -47,6 +47,8 @@ def test_own_rig_beats_shared_rig_and_given_rig_beats_both(pairs_folder):
     assert {open_dataset(root, rig=given).load(i).rig for i in (0, 1)} == {given.at_width(320)}
     at_own_width = OwnWidthRig(focal_px=100.0, baseline_m=0.3)
     assert open_dataset(root, rig=at_own_width).load(0).rig == Rig(focal_px=100.0, baseline_m=0.3, width=320)
+    with pytest.raises(UserError, match="at each picture's own width give an OwnWidthRig"):
+        open_dataset(root, rig=Rig(focal_px=100.0, baseline_m=0.3, width=0)).load(0)
 
 
 def test_names_are_in_natural_order_and_limit_takes_the_first(tmp_path):

@@ -63,7 +63,7 @@ class Estimate:
                 "or take a depth protocol with scaling=median"
             )
         assert self.unit != "disparity-width", "shares of the width become pixels in at_size"
-        depth = torch.from_numpy(self.values)[None]
+        depth = torch.as_tensor(self.values)[None]
         if self.unit == "disparity-px":
             if self.rig is None:
                 return self.values, self.valid
@@ -90,7 +90,7 @@ class Estimate:
         inverse, known = self._inverse_depth(rig)
         holes = ~known
         if fill:
-            inverse = fill_holes(torch.from_numpy(inverse), torch.from_numpy(known)).numpy()
+            inverse = fill_holes(torch.as_tensor(inverse), torch.as_tensor(known)).numpy()
         depth = self._as_depth(inverse, rig)
         if not self.is_inverse:
             depth = np.where(holes, depth, self.values)
@@ -99,7 +99,7 @@ class Estimate:
     def _inverse_depth(self, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
         """Something that falls with depth, for filling, and where it can be turned into depth."""
         if self.unit == "disparity-px":
-            _, measurable = disparity_to_depth(torch.from_numpy(self.values)[None], rig)
+            _, measurable = disparity_to_depth(torch.as_tensor(self.values)[None], rig)
             return self.values, self.valid & measurable[0].numpy()
         known = self.valid & usable(self.values)
         if self.is_inverse:
@@ -109,7 +109,7 @@ class Estimate:
     def _as_depth(self, inverse: np.ndarray, rig: Rig) -> np.ndarray:
         """NaN where `inverse` is 0."""
         if self.unit == "disparity-px":
-            depth, _ = disparity_to_depth(torch.from_numpy(inverse)[None], rig)
+            depth, _ = disparity_to_depth(torch.as_tensor(inverse)[None], rig)
             return depth[0].numpy()
         return np.where(inverse > 0, 1 / np.where(inverse > 0, inverse, 1), np.float32(np.nan)).astype(np.float32)
 
@@ -120,5 +120,5 @@ def at_size(disparity_px: np.ndarray, valid: np.ndarray, size: tuple[int, int]) 
     disparity = np.where(valid, disparity_px, 0.0).astype(np.float32)
     if disparity.shape == size:
         return disparity, valid
-    resized = resize_disparity(torch.from_numpy(disparity)[None], size)[0].numpy()
-    return resized, resize_mask(torch.from_numpy(valid)[None], size)[0].numpy() & (resized > 0)
+    resized = resize_disparity(torch.as_tensor(disparity)[None], size)[0].numpy()
+    return resized, resize_mask(torch.as_tensor(valid)[None], size)[0].numpy() & (resized > 0)

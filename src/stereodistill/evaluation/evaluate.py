@@ -25,7 +25,7 @@ from stereodistill.evaluation.truth import Truth, check_data, ground_truth
 from stereodistill.io.images import LUMA
 from stereodistill.progress import Report
 from stereodistill.progress import progress as show_progress
-from stereodistill.types import OwnWidthRig, Rig, StereoPair
+from stereodistill.types import OwnWidthRig, Rig, StereoPair, View
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def _score_all(
 ) -> list[dict[str, Any]]:
     dataset: Any = readable.samples
     num_pairs = len(dataset) if protocol.limit is None else min(len(dataset), protocol.limit)
-    per_image = []
+    per_image: list[dict[str, Any]] = []
 
     def read(index: int) -> tuple[StereoPair, Truth]:
         pair = dataset.load(index)
@@ -177,7 +177,7 @@ def _as_seen(pair: StereoPair, grey: bool) -> StereoPair:
         return pair
     weights = torch.tensor(LUMA).reshape(3, 1, 1)
 
-    def to_grey(view):
+    def to_grey(view: View) -> View:
         return replace(view, image=(view.image * weights).sum(0, keepdim=True).expand(3, -1, -1))
 
     return replace(pair, left=to_grey(pair.left), right=to_grey(pair.right))

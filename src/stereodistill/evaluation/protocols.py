@@ -133,12 +133,12 @@ def crop_box(crop: str | None, size: tuple[int, ...]) -> tuple[int, int, int, in
 
 def _depth(name: str, description: str, **fields: Any) -> Protocol:
     options = ("crop", "cap", "far", "scaling", "holes", "flip", "grey", "limit")
-    common = {"metrics": (*DEPTH_METRICS, "density"), "options": options, "stated": ("crop", "cap")}
+    common: dict[str, Any] = {"metrics": (*DEPTH_METRICS, "density"), "options": options, "stated": ("crop", "cap")}
     return Protocol(name=name, description=description, kind="depth", **{**common, **fields})
 
 
 def _stereo(name: str, description: str, **fields: Any) -> Protocol:
-    common = {"metrics": STEREO_METRICS, "options": ("maxdisp", "flip", "grey", "limit")}
+    common: dict[str, Any] = {"metrics": STEREO_METRICS, "options": ("maxdisp", "flip", "grey", "limit")}
     return Protocol(name=name, description=description, kind="stereo", **{**common, **fields})
 
 

@@ -58,7 +58,7 @@ def _score_depth(protocol: Protocol, truth: Truth, estimate: Estimate, rig: Rig)
     if protocol.scaling == "median":
         scores["scale"] = _median_ratio(pred_m[scored], truth.values[scored]) if known.any() else math.nan
         pred_m = pred_m * np.float32(scores["scale"] if math.isfinite(scores["scale"]) else 1.0)
-    pred_m = np.clip(pred_m, protocol.min_depth_m, protocol.max_depth_m)
+    pred_m = pred_m.clip(protocol.min_depth_m, protocol.max_depth_m)
     scores |= depth_metrics(pred_m, truth.values, scored)
     if set(LOG10_METRICS) & set(protocol.metrics):
         scores |= log10_metrics(pred_m, truth.values, scored)

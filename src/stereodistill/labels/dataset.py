@@ -73,7 +73,8 @@ class LabelledDataset:
 
     def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
         """Pair `index` with the teacher's disparity of the left view, and of the right view where it was labelled."""
-        choose, sizes = once(window), []
+        choose = once(window)
+        sizes: list[Size] = []
 
         def noted(size: Size) -> Window:
             sizes.append(size)
@@ -111,7 +112,7 @@ class LabelledDataset:
             return window
 
         arrays = read_disparity_window(path, of_this_image)
-        disparity, valid = (torch.from_numpy(array)[None] for array in arrays)
+        disparity, valid = (torch.as_tensor(array)[None] for array in arrays)
         if self.min_confidence > 0:
             confidence = _read_confidence(self._files.find(f"confidence{SIDES[side]}", name), lambda _: window)
             valid &= confidence >= self.min_confidence
@@ -153,4 +154,4 @@ def _read_confidence(path: Path | None, choose: ChooseWindow = whole) -> Tensor:
     samples, _, _ = read_samples_window(path, choose)
     if samples.dtype != np.uint8 or samples.ndim != 2:
         raise UserError(f"{path}: a confidence map is 8-bit grey; delete it and run `stereodistill label` again")
-    return torch.from_numpy(samples.astype(np.float32) / 255)[None]
+    return torch.as_tensor(samples.astype(np.float32) / 255)[None]

@@ -117,7 +117,7 @@ def write_label(root: Path, name: str, view: str, disparity: np.ndarray, confide
     known = np.isfinite(disparity) & (disparity > 0) & (disparity <= disparity.shape[1])
     disparity = np.where(known, disparity, 0).astype(np.float32)
     suffix = ".png" if disparity.max(initial=0) <= PNG_LARGEST_PX else ".pfm"
-    certain = np.where(known, np.clip(np.nan_to_num(confidence), 0, 1), 0)
+    certain = np.where(known, np.nan_to_num(confidence).clip(0, 1), 0)
     stored = np.maximum(np.rint(certain * 255), certain > 0).astype(np.uint8)
     # The disparity goes last: where it is, the confidence is too.
     write_image(root / f"confidence{SIDES[view]}" / f"{name}.png", stored)

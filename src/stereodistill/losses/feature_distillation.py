@@ -42,7 +42,7 @@ def feature_distillation(student: Prediction, teacher: Prediction, width: int, c
     Raises:
         UserError: a space with a weight in which the two networks have no maps of one size.
     """
-    terms = {}
+    terms: dict[str, Tensor] = {}
     if config.output_weight:
         terms["output"] = config.output_weight * output_space(student, teacher, width)
     if config.feature_weight:

@@ -76,7 +76,7 @@ def smoothness(disparity: Tensor, image: Tensor, order: int = 2) -> Tensor:
     image's derivative is taken in absolute value and averaged over the channels.
     """
     gradients = (gradient_x, gradient_y) if order == 1 else (second_gradient_x, second_gradient_y)
-    terms = []
+    terms: list[Tensor] = []
     for gradient in gradients:
         edges = gradient(image).abs().mean(dim=1, keepdim=True)
         terms.append((gradient(disparity).abs() * torch.exp(-edges)).mean())

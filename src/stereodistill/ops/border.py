@@ -60,6 +60,7 @@ def _lines(level: Tensor, strip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     beside = values[..., :2].mean(dim=-1, keepdim=True).clamp(min=1e-3)
     values = values / beside
     fitted = torch.ones_like(values)
+    offset, slope = fitted[..., :1], torch.zeros_like(fitted[..., :1])
     for distance in SURFACE:
         weight = inside * torch.exp(-(((values - fitted) / distance) ** 2))
         moments = [weight, weight * ahead, weight * ahead**2, weight * values, weight * values * ahead]

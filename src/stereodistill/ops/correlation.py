@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
 _SEGMENT = 16
 _ROWS = 12
@@ -24,9 +24,10 @@ def correlation_1d(
     DispNetC's correlation (Mayer et al. 2016; Guo et al. 2018), in `num_groups` channel groups (GwcNet).
     """
     assert left.shape[1] % num_groups == 0, "channels must divide into groups"
-    rows_left, rows_right = (t.unflatten(1, (num_groups, -1)).flatten(0, 1) for t in (left, right))
+    groups = (num_groups, left.shape[1] // num_groups)
+    rows_left, rows_right = (_unflatten(t, 1, groups).flatten(0, 1) for t in (left, right))
     scores = _banded(rows_left, rows_right, before=num_displacements - 1, after=0)
-    return scores.flip(1).unflatten(0, (left.shape[0], num_groups))
+    return _unflatten(scores.flip(1), 0, (left.shape[0], num_groups))
 
 
 def local_correlation_1d(
@@ -49,11 +50,18 @@ def _banded(left: Tensor, right: Tensor, before: int, after: int) -> Tensor:
         return _shifted(left, right, before, after)
     if left.device.type != "cpu" or not torch.is_grad_enabled() or not (left.requires_grad or right.requires_grad):
         return _banded_rows(left, right, before, after)
-    parts = [
-        checkpoint(_banded_rows, *rows, before, after, use_reentrant=False, preserve_rng_state=False)
-        for rows in zip(left.split(_ROWS, dim=2), right.split(_ROWS, dim=2), strict=True)
-    ]
-    return torch.cat(parts, dim=2)
+    rows = zip(torch.split(left, _ROWS, dim=2), torch.split(right, _ROWS, dim=2), strict=True)
+    return torch.cat([_remade_rows(*views, before, after) for views in rows], dim=2)
+
+
+def _remade_rows(left: Tensor, right: Tensor, before: int, after: int) -> Tensor:
+    """`_banded_rows`, computed again for the gradient instead of kept."""
+    options = {"use_reentrant": False, "preserve_rng_state": False}
+    return checkpoint(_banded_rows, left, right, before, after, **options)  # pyright: ignore[reportUnknownVariableType]
+
+
+def _unflatten(tensor: Tensor, dim: int, sizes: tuple[int, int]) -> Tensor:
+    return tensor.unflatten(dim, sizes)  # pyright: ignore[reportUnknownVariableType]
 
 
 def _shifted(left: Tensor, right: Tensor, before: int, after: int) -> Tensor:
@@ -79,5 +87,5 @@ def _banded_rows(left: Tensor, right: Tensor, before: int, after: int) -> Tensor
     other = other.unfold(2, span, segment).reshape(-1, channels, span)
     scores = torch.bmm(rows / channels, other).flatten(1)
     # Offset k of pixel i stands at i * span + i + k.
-    scores = F.pad(scores, (0, segment)).unflatten(1, (segment, span + 1))[..., :num_offsets]
+    scores = _unflatten(F.pad(scores, (0, segment)), 1, (segment, span + 1))[..., :num_offsets]
     return scores.reshape(batch, height, -1, num_offsets)[:, :, :width].permute(0, 3, 1, 2)

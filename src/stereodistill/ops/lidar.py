@@ -56,7 +56,7 @@ def scale_projection(
 
     Pixel edges, not centres, are what scales: `u' + 1/2 = s (u + 1/2)`.
     """
-    rows = []
+    rows: list[Tensor] = []
     for old, new, row in zip(size[::-1], new_size[::-1], projection[:2], strict=True):
         scale = new / old
         rows.append(scale * row + (scale - 1) / 2 * projection[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -153,14 +153,14 @@ def mask_pyramid(mask: Bool[Tensor, "*B 1 H W"] | Float[Tensor, "*B 1 H W"], num
     return levels
 
 
-def _pool(tensor: Tensor, function) -> Tensor:
+def _pool(tensor: Tensor, function: Callable[..., Tensor]) -> Tensor:
     flat = tensor.reshape(-1, 1, *tensor.shape[-2:])
     options = {"count_include_pad": False} if function is F.avg_pool2d else {}
     pooled = function(flat, 2, 2, ceil_mode=True, **options)
     return pooled.reshape(*tensor.shape[:-2], *pooled.shape[-2:])
 
 
-def _interpolate(tensor: Tensor, size: tuple[int, int], **options) -> Tensor:
+def _interpolate(tensor: Tensor, size: tuple[int, int], **options: Any) -> Tensor:
     flat = tensor.reshape(-1, *tensor.shape[-3:])
     resized = F.interpolate(flat, size=tuple(size), **options)
     return resized.reshape(*tensor.shape[:-2], *size)

@@ -58,7 +58,7 @@ class DepthMap:
 
         `depth = focal * baseline / (disparity + doffs)`, all at this width.  Raises UserError without a rig.
         """
-        depth_m, _ = disparity_to_depth(torch.from_numpy(self.disparity_px)[None], self.rig)
+        depth_m, _ = disparity_to_depth(torch.as_tensor(self.disparity_px)[None], self.rig)
         return depth_m[0].numpy()
 
     def colorize(self, near_px: float | None = None, far_px: float | None = None) -> np.ndarray:

@@ -52,7 +52,7 @@ def fuse_flipped(disparity: np.ndarray, of_mirrored: np.ndarray) -> np.ndarray:
     alone.  Returns (H, W) float32.
     """
     assert disparity.shape == of_mirrored.shape, f"{disparity.shape} and {of_mirrored.shape}"
-    plain, turned = (torch.from_numpy(np.float64(m))[None, None] for m in (disparity, of_mirrored[:, ::-1]))
+    plain, turned = (torch.as_tensor(np.float64(m))[None, None] for m in (disparity, of_mirrored[:, ::-1]))
     fused = fuse_by_borders(plain, turned)
     fused = torch.where(plain > 0, torch.where(turned > 0, fused, plain), turned)
     return fused[0, 0].float().numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ def to_image(photo: Photo) -> Image:
     if type(photo).__module__.partition(".")[0] == "PIL":
         photo = _from_pil(photo)
     if isinstance(photo, np.ndarray):
-        return _from_array(photo)
+        return _from_array(cast("np.ndarray", photo))
     raise UserError(f"a photo is a path, PIL image, array or tensor, not {type(photo).__name__}")
 
 
@@ -50,11 +50,11 @@ def _from_array(array: np.ndarray) -> Tensor:
     if array.ndim != 3 or array.shape[2] not in (3, 4) or array.size == 0:
         raise UserError(f"an image array is (H, W), (H, W, 3) or (H, W, 4), not {array.shape}")
     array = array[..., :3]
-    if array.dtype in (np.uint8, np.uint16):
+    if array.dtype == np.uint8 or array.dtype == np.uint16:
         array = array.astype(np.float32) / np.iinfo(array.dtype).max
     elif not np.issubdtype(array.dtype, np.floating):
         raise UserError(f"an image array is uint8, uint16 or float in [0, 1], not {array.dtype}")
-    return _from_tensor(torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)))
+    return _from_tensor(torch.as_tensor(np.ascontiguousarray(np.moveaxis(array, -1, 0), dtype=np.float32)))
 
 
 def _from_tensor(image: Tensor) -> Tensor:

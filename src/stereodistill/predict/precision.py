@@ -50,7 +50,8 @@ def quicker_precision(teacher: StereoPredictor) -> Precision:
 def seconds(teacher: StereoPredictor, precision: Precision) -> float:
     """Processor time of an answer to a pair of `PROBE`: other programs on the machine do not count."""
     views = torch.zeros(2, 3, *PROBE)
-    predictor, taken = teacher.in_precision(precision), []
+    predictor = teacher.in_precision(precision)
+    taken: list[float] = []
     for _ in range(1 + _NUM_TIMED):
         start = time.thread_time()
         with torch.inference_mode():

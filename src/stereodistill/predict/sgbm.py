@@ -123,7 +123,7 @@ class SGBM:
 
 def _disagreement(from_left: np.ndarray, from_right: np.ndarray) -> np.ndarray:
     """|d_left(x) - d_right(x - d_left)| (H, W) in pixels; infinite where either is unknown."""
-    columns = np.arange(from_left.shape[1])
-    matched = np.rint(columns - from_left).astype(np.int64).clip(0, columns.size - 1)
+    width = from_left.shape[1]
+    matched = np.rint(np.arange(width, dtype=np.int64) - from_left).astype(np.int64).clip(0, width - 1)
     seen = np.take_along_axis(from_right, matched, axis=1)
     return np.where((from_left > 0) & (seen > 0), np.abs(from_left - seen), np.inf).astype(np.float32)

@@ -133,7 +133,7 @@ def _calibration(sample: Sample) -> str:
     """
     (height, width), rig = sample.size, sample.rig
     focal_px, centre = float(rig.focal_px), ((width - 1) / 2, (height - 1) / 2)
-    lines = []
+    lines: list[str] = []
     for camera, offset_px, shift in (
         (2, 0.0, 0.0),
         (3, float(rig.doffs_px), -focal_px * float(rig.baseline_m)),

@@ -68,11 +68,11 @@ def find_samples(
 
 def nearest_m(dataset: LabelledDataset, samples: Sequence[Sample]) -> float:
     """How near the footage comes, in metres: the usual 1st percentile of a picture's depth; infinity if unknown."""
-    near = []
+    near: list[float] = []
     for sample in samples[:: max(1, len(samples) // _NUM_SAMPLED)]:
         depth_m = depth_of(dataset.load(sample.index), "left")
         if (depth_m > 0).any():
-            near.append(np.percentile(depth_m[depth_m > 0], _NEAR_PERCENTILE))
+            near.append(float(np.percentile(depth_m[depth_m > 0], _NEAR_PERCENTILE)))
     return float(np.median(near)) if near else float("inf")
 
 
