@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from stereodistill.data.unreadable import read_journal
-from stereodistill.engine.samples import SKIPPED
+from stereodistill.data import Subset, open_dataset
+from stereodistill.data.unreadable import SkipUnreadable, read_journal
+from stereodistill.engine.common_baseline import CommonBaseline
+from stereodistill.engine.samples import SKIPPED, Shrunk
 from stereodistill.engine.train import train
 from stereodistill.errors import UserError
 from stereodistill.weights import load_weights
@@ -24,6 +26,17 @@ def spoiled(tmp_path) -> Path:
     broken = sorted((folder / "left").iterdir())[2]
     broken.write_bytes(broken.read_bytes()[:200])
     return folder
+
+
+def test_the_pair_keeps_its_name_through_every_wrapper(spoiled):
+    dataset = open_dataset(spoiled)
+    part = Subset(dataset, dataset.names[1:])
+    wrapped = Shrunk(SkipUnreadable(CommonBaseline(part, 0.5)), (32, 64), workers=0)
+    assert wrapped.names == dataset.names[1:] and wrapped.size(0) == (32, 64)
+    with pytest.raises(UserError, match=f"pair {dataset.names[2]}: cannot read .*{dataset.names[2]}"):
+        wrapped.load(1)
+    with pytest.raises(UserError, match=f"pair {dataset.names[2]}: cannot read"):
+        wrapped.rig(1)
 
 
 def losses(out: Path) -> list[float]:

@@ -29,15 +29,15 @@ class CommonBaseline:
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the samples."""
+        """Names of the samples."""
         return self.samples.names
 
     def rig(self, index: int) -> Rig:
-        """Of sample `index`, with the common baseline."""
+        """The rig of sample `index`, with the common baseline."""
         return self._common(self.samples.rig(index))
 
     def size(self, index: int) -> Size:
-        """Of sample `index`."""
+        """(height, width) of sample `index`."""
         return self.samples.size(index)
 
     def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:

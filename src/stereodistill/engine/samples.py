@@ -69,11 +69,11 @@ class Shrunk:
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the samples."""
+        """Names of the samples."""
         return self.samples.names
 
     def rig(self, index: int) -> Rig:
-        """Of sample `index` at the fixed size."""
+        """The rig of sample `index` at the fixed size."""
         return self.samples.rig(index).at_width(self._size[1])
 
     def size(self, index: int) -> Size:

@@ -56,8 +56,9 @@ def _banded(left: Tensor, right: Tensor, before: int, after: int) -> Tensor:
 
 def _remade_rows(left: Tensor, right: Tensor, before: int, after: int) -> Tensor:
     """`_banded_rows`, computed again for the gradient instead of kept."""
-    options = {"use_reentrant": False, "preserve_rng_state": False}
-    return checkpoint(_banded_rows, left, right, before, after, **options)  # pyright: ignore[reportUnknownVariableType]
+    return checkpoint(  # pyright: ignore[reportUnknownVariableType]
+        _banded_rows, left, right, before, after, use_reentrant=False, preserve_rng_state=False
+    )
 
 
 def _unflatten(tensor: Tensor, dim: int, sizes: tuple[int, int]) -> Tensor:
