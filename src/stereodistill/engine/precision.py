@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -17,6 +18,7 @@ from stereodistill.engine.stages import objective_of
 from stereodistill.engine.start import build_model, trained_module
 from stereodistill.models.layers import channels_last
 
+R = TypeVar("R", bound=Recipe)
 NUM_TIMED = 3
 ENOUGH_S = 10.0
 """A large network on a slow machine is measured on fewer steps than `NUM_TIMED`."""
@@ -67,7 +69,7 @@ def possible(device: str) -> tuple[str, ...]:
     return ("f32", "bf16") if native else ("f32",)
 
 
-def in_precision(recipe: Recipe, precision: str) -> Recipe:
+def in_precision(recipe: R, precision: str) -> R:
     """The same recipe with this `loop.precision`."""
     return recipe.model_copy(update={"loop": recipe.loop.model_copy(update={"precision": precision})})
 
