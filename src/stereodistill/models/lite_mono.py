@@ -17,7 +17,7 @@ from stereodistill.errors import UserError
 from stereodistill.models.layers import Residual, StripContext, WideResidual, conv, in_float32, upsample_to
 from stereodistill.types import Prediction
 
-MOST_CHANNELS, MOST_BLOCKS = 4096, 256
+MOST_BLOCKS = 256
 """Far beyond any use; a damaged header may say a hundred million."""
 INITIAL_FRACTION = 0.03
 """Disparity of a fresh network, in image widths (about 20 m with the rig of KITTI)."""
@@ -46,8 +46,8 @@ class LiteMono(nn.Module):
             raise UserError("lite_mono: expected 5 channels, 4 decoder_channels and 4 num_blocks")
         if min(*channels, *decoder_channels) < 1 or min(num_blocks) < 0:
             raise UserError("lite_mono: channels must be positive and num_blocks not negative")
-        if max(*channels, *decoder_channels) > MOST_CHANNELS or max(num_blocks) > MOST_BLOCKS:
-            raise UserError(f"lite_mono: at most {MOST_CHANNELS} channels and {MOST_BLOCKS} num_blocks")
+        if max(num_blocks) > MOST_BLOCKS:
+            raise UserError(f"lite_mono: at most {MOST_BLOCKS} num_blocks, found {max(num_blocks)}")
         self.options = {
             "channels": list(channels),
             "decoder_channels": list(decoder_channels),
