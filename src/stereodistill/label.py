@@ -229,6 +229,7 @@ class _Job:
     def _write(self, index: int, pair: StereoPair, labels: Labels) -> None:
         name = label_name(self.dataset.names[index])
         for view, (disparity, confidence) in labels.items():
+            disparity = np.where(_matched_on_both(pair, view, disparity), disparity, 0)
             write_label(self.out, name, view, disparity, confidence)
         if pair.rig.is_metric:
             write_rig(self.out / "rig" / f"{name}.json", pair.rig)
@@ -245,6 +246,17 @@ class _Job:
     def _settle(self, writes: deque[Future[None]]) -> None:
         writes.popleft().result()
         self.num_new += 1
+
+
+def _matched_on_both(pair: StereoPair, view: str, disparity: np.ndarray) -> np.ndarray:
+    """Bool (H, W): pixels that are not empty, and whose match is not either: rectification leaves some with nothing."""
+    sides = (pair.left, pair.right) if view == "left" else (pair.right, pair.left)
+    own, other = (side.seen[0].numpy() for side in sides)
+    if own.all() and other.all():
+        return own
+    columns = np.arange(own.shape[1]) + (-1 if view == "left" else 1) * np.nan_to_num(disparity)
+    partner = np.take_along_axis(other, np.rint(columns).astype(int).clip(0, own.shape[1] - 1), axis=1)
+    return own & partner
 
 
 def _files(dataset: StereoDataset, index: int) -> PairFiles | None:

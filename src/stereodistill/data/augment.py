@@ -129,13 +129,14 @@ def _resize(pair: StereoPair, size: Size | None) -> StereoPair:
 def _resize_view(view: View, size: Size) -> View:
     """As `resize_pair`, but nothing is spent on the ground truth of a view of which nothing is known."""
     image = _resize_image(view.image, size)
+    seen = None if view.seen.all() else resize_mask(view.seen, size)
     if not view.disparity.any():
-        return View.unlabelled(image)
+        return View.unlabelled(image, seen)
     disparity = resize_disparity(view.disparity, size, mode="crisp")
     known = disparity > 0
-    if torch.equal(view.valid, view.disparity > 0):  # then the mask says nothing that the values do not
-        return View(image=image, disparity=disparity, valid=known)
-    return View(image=image, disparity=disparity, valid=resize_mask(view.valid, size) & known)
+    if not torch.equal(view.valid, view.disparity > 0):  # else the mask says nothing that the values do not
+        known = resize_mask(view.valid, size) & known
+    return View(image=image, disparity=disparity, valid=known, **({} if seen is None else {"seen": seen}))
 
 
 def draw_window(image_size: Size, config: AugmentStereo, rng: np.random.Generator) -> Window:

@@ -87,7 +87,7 @@ class LabelledDataset:
 
     def _view(self, view: View, name: str, side: str, window: Window, size: tuple[int, int]) -> View:
         if not self._files.has_labels(name, side):
-            return View.unlabelled(view.image)
+            return View.unlabelled(view.image, view.seen)
         path = self._files.find(f"disparity{SIDES[side]}", name)
         assert path is not None
 
@@ -104,7 +104,8 @@ class LabelledDataset:
         if self.min_confidence > 0:
             confidence = _read_confidence(self._files.find(f"confidence{SIDES[side]}", name), lambda _: window)
             valid &= confidence >= self.min_confidence
-        return View(image=view.image, disparity=disparity * valid, valid=valid)
+        valid &= view.seen
+        return View(image=view.image, disparity=disparity * valid, valid=valid, seen=view.seen)
 
     def _select(self, names: Sequence[str] | None, allow_missing: bool) -> list[int]:
         number = {name: index for index, name in enumerate(self._images.names)}

@@ -15,6 +15,7 @@ from pathlib import Path
 from stereodistill.data.rigs import Calibration, own_calibration, shared_calibration
 from stereodistill.errors import UserError
 from stereodistill.io.images import IMAGE_SUFFIXES
+from stereodistill.io.seen import SIDES, seen_path
 from stereodistill.types import Rig
 
 LAYOUTS = ("auto", "folder", "kitti", "csv", "pair", "sbs")
@@ -37,6 +38,9 @@ class PairFiles:
     disparity: Path | None = None
     disparity_right: Path | None = None
     calibration: Calibration | Rig | None = None
+    seen: Path | None = None
+    """Mask of what the left camera has seen, and below of the right one; None = everything (`io.seen`)."""
+    seen_right: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def _from_views(folder: Path, root: Path, views: _Views, prefix: str) -> Found:
     truth = _first_truth(folder, views.truth)
     truth_right = _first_truth(folder, views.truth_right)
     shared = shared_calibration(folder, root, views.cameras)
+    seen, seen_right = (_shared_seen(folder, root, side) for side in SIDES)
     found = Found(unpaired=[left.get(stem) or right[stem] for stem in sorted(left.keys() ^ right.keys())])
     for stem in sorted(left.keys() & right.keys(), key=natural_key):
         found.pairs.append(
@@ -155,9 +160,17 @@ def _from_views(folder: Path, root: Path, views: _Views, prefix: str) -> Found:
                 disparity=truth.get(stem),
                 disparity_right=truth_right.get(stem),
                 calibration=own_calibration(folder, stem, views.cameras) or shared,
+                seen=seen,
+                seen_right=seen_right,
             )
         )
     return found
+
+
+def _shared_seen(folder: Path, root: Path, side: str) -> Path | None:
+    """The mask of the sequence in `folder`, else of the tree `root` above it."""
+    inside = (p for p in (folder, *folder.parents) if p == root or root in p.parents)
+    return next((path for p in inside if (path := seen_path(p, side)).is_file()), None)
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...] | frozenset[str]) -> dict[str, Path]:

@@ -66,7 +66,7 @@ def trusted_target(pair: StereoPair, config: DistillLoss) -> tuple[Tensor, Tenso
     trusted = known & (confidence > config.trusted_above)
     if config.confidence == "mask":
         return disparity * trusted, trusted.float()
-    filled = filled_from_background(disparity, trusted)
+    filled = filled_from_background(disparity, trusted) * pair.left.seen
     return filled, (filled > 0).float()
 
 

@@ -55,6 +55,7 @@ def resize_pair(pair: StereoPair, size: tuple[int, int]) -> StereoPair:
             image=resize_image(view.image, size),
             disparity=disparity,
             valid=resize_mask(view.valid, size) & (disparity > 0),
+            seen=resize_mask(view.seen, size),
         )
 
     return replace(pair, left=resize(pair.left), right=resize(pair.right), rig=pair.rig.at_width(size[1]))
