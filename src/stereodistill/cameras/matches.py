@@ -14,7 +14,7 @@ WORKING_WIDTH = 1280
 MIN_MATCHES = 25
 """With fewer matches nothing is said about a pair."""
 
-_NUM_FEATURES = 2000
+_NUM_FEATURES = 1500
 _RATIO = 0.8  # Lowe 2004: the best match must be clearly better than the second
 _WINDOW_PX = 15
 _ROUND_TRIP_PX = 0.15

@@ -26,11 +26,12 @@ from stereodistill.io.calibration import read_centre
 from stereodistill.io.images import image_size
 from stereodistill.types import Rig
 
-MOST_PAIRS = 60
+MOST_PAIRS = 40
 """On so many pairs, spread evenly, the correction is estimated."""
 LEAST_MATCHES = 150
 """In all pairs together."""
 
+_RAW_PX = 10.0
 _REMAINING_PX = 0.6
 _ODD_PAIR_PX = 1.0
 _ODD_SHARE = 0.25
@@ -87,6 +88,12 @@ def refine_pairs(
         raise UserError(
             f"{pairs}: {total} matches in {len(found)} pairs are too few to mend a rig by ({LEAST_MATCHES} at least): "
             "give more pairs, with texture, of one scene and moment each"
+        )
+    before = float(np.median(np.abs(np.concatenate([matches.rows_px for matches in found.values()]))))
+    if before > _RAW_PX * unit_px:
+        raise UserError(
+            f"{pairs}: rows are off by {before:.1f} px: raw pictures, not nearly rectified ones; they need the cameras' "
+            "calibration: `stereodistill rectify SOURCE --calibration FILE --out pairs`"
         )
     correction = estimate(list(found.values()), focal_px)
     _refuse_disagreement(found, correction, unit_px, pairs)

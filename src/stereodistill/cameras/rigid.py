@@ -1,8 +1,12 @@
 """One rigid correction of a nearly rectified rig, from matches of many pairs.
 
 The right camera of a bumped rig is turned against the left one (pitch, yaw, roll), shows a slightly larger or shifted
-picture (zoom, y-offset), and stands a little lower or further ahead (the baseline's direction).  All of it is undone by
-one homography per view.  What rows cannot tell, the shift along them, is left as it is at the picture's centre.
+picture (zoom, y-offset), and stands a little lower or further ahead (the baseline's direction).  All of it can be undone
+by one homography per view.  What rows cannot tell, the shift along them, is left as it is at the picture's centre.
+
+Yaw and the baseline's direction are always estimated, since the other parameters would take their place and be wrong
+(pitch and y-offset above all).  They are undone only where rows ask for it: they bend pictures along the rows, where
+nothing can be checked, and what looks like them in good rigs is the remainder of a lens.
 """
 
 from __future__ import annotations
@@ -15,13 +19,16 @@ import numpy as np
 from stereodistill.cameras.matches import WORKING_WIDTH, Matches
 
 PARAMETERS = ("pitch", "y_offset", "roll", "zoom", "yaw", "baseline_roll", "baseline_yaw")
-_CORE = 4
-"""The first so many are always estimated, the others where they make the rows agree better."""
+_NUM_SAFE = 4
+"""The first so many are always undone."""
+_BENT_PX, _WORTHWHILE = 0.35, 0.8
+"""The others are, too, where rows would else be off by more than this, and come down to this share by it."""
 _PRIOR = np.array([np.radians(0.5), 0.01, np.radians(2), 0.02, np.radians(0.5), np.radians(0.5), np.radians(0.5)])
 """Standard deviations: angles, y-offset in focal lengths, zoom as a share.  Wide; they decide only what matches cannot."""
 _NOISE_PX = 0.3
-_WORTHWHILE = 0.97
-_NUM_STEPS, _NUM_REWEIGHTS = 4, 6
+_GOOD_PX, _WORTHWHILE = 0.25, 0.8
+"""Rows that are better than this need no more parameters; else the rest must come down to this share."""
+_NUM_STEPS = 24
 _NUM_DRAWS = 200
 _FEW_PAIRS = 4
 
@@ -39,11 +46,13 @@ class Correction:
     size: tuple[int, int]
     shift_px: float = 0.0
     """Columns by which the right view moves left, so that what is far away has no negative disparity."""
+    bends: bool = False
+    """Whether yaw and the baseline's direction are undone, too."""
     spread: dict[str, float]
 
     def homographies(self) -> tuple[np.ndarray, np.ndarray]:
         """(left, right), each (3, 3): raw point -> mended point; the centre's column stays in both views."""
-        return _homographies(self.values, self.focal_px, self.size, self.shift_px)
+        return _homographies(_undone(self.values, self.bends), self.focal_px, self.size, self.shift_px)
 
     def figures(self) -> dict[str, float]:
         """`y_offset_px` (right lies lower, at the centre), `pitch_deg` (the same as an angle), `roll_deg`, `zoom`, ..."""
@@ -58,7 +67,7 @@ class Correction:
             f"turned by {figures['roll_deg']:+.3f} ± {spread['roll_deg']:.3f} degrees",
             f"larger by {100 * figures['zoom']:+.3f} ± {100 * spread['zoom']:.3f} %",
         ]
-        if self.values[_CORE:].any():
+        if self.bends:
             names = ("yaw_deg", "baseline_roll_deg", "baseline_yaw_deg")
             told = ", ".join(f"{n[:-4].replace('_', ' ')} {figures[n]:+.3f} ± {spread[n]:.3f}" for n in names)
             found.append(f"in degrees: {told}")
@@ -71,13 +80,19 @@ def estimate(found: list[Matches], focal_px: float) -> Correction:
     """The correction that makes the rows of all pairs agree; robust against wrong matches and single odd pairs."""
     size = found[0].size
     pairs = [_thinned(matches) for matches in found]
-    values, rows = _fit(pairs, focal_px, size, _CORE)
-    full, full_rows = _fit(pairs, focal_px, size, len(PARAMETERS))
-    if _cost(full_rows) < _WORTHWHILE * _cost(rows):
-        values = full
-    num = len(PARAMETERS) if values is full else _CORE
-    spread = _spread(pairs, values, focal_px, size, num)
-    return Correction(values=values, focal_px=focal_px, size=size, spread=spread)
+    left, right = (np.concatenate([getattr(pair, side) for pair in pairs]) for side in ("left", "right"))
+    values = _fit(left, right, focal_px, size)
+    straight, bent = (
+        float(np.median(np.abs(_rows(_undone(values, bends), left, right, focal_px, size)))) for bends in (False, True)
+    )
+    limit = _BENT_PX * max(1.0, size[1] / WORKING_WIDTH)
+    return Correction(
+        values=values,
+        focal_px=focal_px,
+        size=size,
+        spread=_spread(pairs, values, focal_px, size),
+        bends=straight > limit and bent < _WORTHWHILE * straight,
+    )
 
 
 def mended(matches: Matches, correction: Correction) -> Matches:
@@ -109,33 +124,31 @@ def _line(x: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
     return float(answer[0]), float(answer[1])
 
 
-def _fit(pairs: list[Matches], focal_px: float, size: tuple[int, int], num: int) -> tuple[np.ndarray, np.ndarray]:
-    """(values, row residuals in px) with the first `num` parameters free."""
-    left = np.concatenate([p.left for p in pairs])
-    right = np.concatenate([p.right for p in pairs])
+def _undone(values: np.ndarray, bends: bool) -> np.ndarray:
+    return values if bends else np.where(np.arange(len(values)) < _NUM_SAFE, values, 0.0)
+
+
+def _fit(left: np.ndarray, right: np.ndarray, focal_px: float, size: tuple[int, int]) -> np.ndarray:
+    """All parameters, by Gauss and Newton with weights that fall with the row error (Cauchy)."""
     values = np.zeros(len(PARAMETERS))
     rows = _rows(values, left, right, focal_px, size)
-    for step in range(_NUM_STEPS * _NUM_REWEIGHTS):
+    for step in range(_NUM_STEPS):
         # From all matches to those that agree: the width of the robust function shrinks to the noise.
         width = max(_NOISE_PX, 3.0 * 0.6**step)
         weight = 1 / (1 + (rows / width) ** 2)
-        jacobian = _jacobian(values, left, right, focal_px, size, num)
-        normal = (jacobian * weight[:, None]).T @ jacobian / _NOISE_PX**2 + np.diag(1 / _PRIOR[:num] ** 2)
-        gradient = (jacobian * weight[:, None]).T @ rows / _NOISE_PX**2 + values[:num] / _PRIOR[:num] ** 2
+        jacobian = _jacobian(values, left, right, focal_px, size)
+        normal = (jacobian * weight[:, None]).T @ jacobian / _NOISE_PX**2 + np.diag(1 / _PRIOR**2)
+        gradient = (jacobian * weight[:, None]).T @ rows / _NOISE_PX**2 + values / _PRIOR**2
         change = np.linalg.solve(normal, gradient)
-        values[:num] -= change
+        values = values - change
         rows = _rows(values, left, right, focal_px, size)
         if width == _NOISE_PX and np.abs(change).max() < 1e-7:
             break
-    return values, rows
-
-
-def _cost(rows: np.ndarray) -> float:
-    return float(np.log1p((rows / _NOISE_PX) ** 2).mean())
+    return values
 
 
 def _spread(
-    pairs: list[Matches], values: np.ndarray, focal_px: float, size: tuple[int, int], num: int
+    pairs: list[Matches], values: np.ndarray, focal_px: float, size: tuple[int, int]
 ) -> dict[str, float]:
     """One standard deviation of each figure over draws of the pairs with replacement (of parts of few pairs)."""
     if len(pairs) < _FEW_PAIRS:
@@ -145,18 +158,16 @@ def _spread(
     parts = []
     for pair in pairs:
         rows = _rows(values, pair.left, pair.right, focal_px, size)
-        jacobian = _jacobian(values, pair.left, pair.right, focal_px, size, num)
+        jacobian = _jacobian(values, pair.left, pair.right, focal_px, size)
         weighted = jacobian / (1 + (rows / _NOISE_PX) ** 2)[:, None] / _NOISE_PX**2
         parts.append((weighted.T @ jacobian, weighted.T @ rows))
     generator = np.random.default_rng(1)
     drawn = []
     for _ in range(_NUM_DRAWS):
         chosen = generator.integers(0, len(parts), len(parts))
-        normal = np.sum([parts[i][0] for i in chosen], axis=0) + np.diag(1 / _PRIOR[:num] ** 2)
-        gradient = np.sum([parts[i][1] for i in chosen], axis=0) + values[:num] / _PRIOR[:num] ** 2
-        other = values.copy()
-        other[:num] -= np.linalg.solve(normal, gradient)
-        drawn.append(_figures(other, focal_px))
+        normal = np.sum([parts[i][0] for i in chosen], axis=0) + np.diag(1 / _PRIOR**2)
+        gradient = np.sum([parts[i][1] for i in chosen], axis=0) + values / _PRIOR**2
+        drawn.append(_figures(values - np.linalg.solve(normal, gradient), focal_px))
     return {name: float(np.std([figures[name] for figures in drawn])) for name in drawn[0]}
 
 
@@ -170,10 +181,11 @@ def _figures(values: np.ndarray, focal_px: float) -> dict[str, float]:
 
 
 def _jacobian(
-    values: np.ndarray, left: np.ndarray, right: np.ndarray, focal_px: float, size: tuple[int, int], num: int
+    values: np.ndarray, left: np.ndarray, right: np.ndarray, focal_px: float, size: tuple[int, int]
 ) -> np.ndarray:
+    """(N, parameters): how the rows change with each of them."""
     columns = []
-    for index in range(num):
+    for index in range(len(values)):
         step = np.zeros(len(values))
         step[index] = 1e-5
         ahead, behind = (_rows(values + sign * step, left, right, focal_px, size) for sign in (1, -1))
