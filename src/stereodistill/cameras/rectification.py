@@ -122,8 +122,8 @@ def _check_pair(calibration: StereoCalibration) -> None:
     x, y, z = half_turn @ calibration.translation_m  # in a frame half way between both cameras
     if abs(y) > abs(x):
         raise UserError(
-            f"{source}: the cameras stand above each other (a vertical rig), but rows of a rectified pair run from camera "
-            "to camera: turn the pictures by 90 degrees and calibrate the turned ones"
+            f"{source}: the cameras stand above each other (a vertical rig), but rows of a rectified pair run from "
+            "camera to camera: turn the pictures by 90 degrees and calibrate the turned ones"
         )
     if abs(z) > abs(x):
         raise UserError(f"{source}: one camera stands in front of the other; such a pair cannot be rectified")
@@ -168,7 +168,8 @@ def _view_map(camera: Camera, rotation: np.ndarray, projection: np.ndarray, size
     valid = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     if camera.model == "pinhole":
         valid &= ~_beyond_the_fold(camera, rotation, new_matrix, size)
-    return _ViewMap(*cv2.convertMaps(x, y, cv2.CV_16SC2), valid)
+    coordinates, fractions = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    return _ViewMap(coordinates, fractions, valid)
 
 
 def _beyond_the_fold(camera: Camera, rotation: np.ndarray, new_matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
