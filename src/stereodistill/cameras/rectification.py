@@ -12,6 +12,9 @@ from stereodistill.errors import UserError
 from stereodistill.io.rig_rules import rig_from_projections
 from stereodistill.types import Rig
 
+_ORIGIN = np.zeros(3)
+_INVERSION_STEPS = 20
+
 
 @dataclass(frozen=True, eq=False)
 class _ViewMap:
@@ -107,6 +110,22 @@ def stereo_rectify(
         left=_view_map(left, views.rotation_left, views.projection_left, views.size),
         right=_view_map(right, views.rotation_right, views.projection_right, views.size),
     )
+
+
+def rectified_points(camera: Camera, rotation: np.ndarray, projection: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """(N, 2): where points (N, 2) of a raw picture lie in the rectified one; NaN outside of what the lens maps."""
+    undistort = cv2.fisheye.undistortPoints if camera.model == "fisheye" else cv2.undistortPoints
+    rays = undistort(pixels.reshape(-1, 1, 2), camera.matrix, camera.distortion).reshape(-1, 2)
+    if camera.model == "pinhole":  # OpenCV's few steps end short of the goal near the border of a wide lens
+        for _ in range(_INVERSION_STEPS):
+            there = cv2.projectPoints(_homogeneous(rays), _ORIGIN, _ORIGIN, camera.matrix, camera.distortion)[0]
+            rays = rays + (pixels - there.reshape(-1, 2)) / (camera.matrix[0, 0], camera.matrix[1, 1])
+    x, y, z = projection[:, :3] @ rotation @ _homogeneous(rays).T
+    return np.stack([x, y], axis=1) / np.where(z > 0, z, np.nan)[:, None]
+
+
+def _homogeneous(rays: np.ndarray) -> np.ndarray:
+    return np.column_stack([rays, np.ones(len(rays))])
 
 
 def _check_pair(calibration: StereoCalibration) -> None:
