@@ -12,6 +12,9 @@ from stereodistill.errors import UserError
 from stereodistill.io.rig_rules import rig_from_projections
 from stereodistill.types import Rig
 
+_ORIGIN = np.zeros(3)
+_INVERSION_STEPS = 20
+
 
 @dataclass(frozen=True, eq=False)
 class _ViewMap:
@@ -109,6 +112,22 @@ def stereo_rectify(
     )
 
 
+def rectified_points(camera: Camera, rotation: np.ndarray, projection: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """(N, 2): where points (N, 2) of a raw picture lie in the rectified one; NaN outside of what the lens maps."""
+    undistort = cv2.fisheye.undistortPoints if camera.model == "fisheye" else cv2.undistortPoints
+    rays = undistort(pixels.reshape(-1, 1, 2), camera.matrix, camera.distortion).reshape(-1, 2)
+    if camera.model == "pinhole":  # OpenCV's few steps end short of the goal near the border of a wide lens
+        for _ in range(_INVERSION_STEPS):
+            there = cv2.projectPoints(_homogeneous(rays), _ORIGIN, _ORIGIN, camera.matrix, camera.distortion)[0]
+            rays = rays + (pixels - there.reshape(-1, 2)) / (camera.matrix[0, 0], camera.matrix[1, 1])
+    x, y, z = projection[:, :3] @ rotation @ _homogeneous(rays).T
+    return np.stack([x, y], axis=1) / np.where(z > 0, z, np.nan)[:, None]
+
+
+def _homogeneous(rays: np.ndarray) -> np.ndarray:
+    return np.column_stack([rays, np.ones(len(rays))])
+
+
 def _check_pair(calibration: StereoCalibration) -> None:
     left, right, source = calibration.left, calibration.right, calibration.source
     if left.model != right.model:
@@ -122,8 +141,8 @@ def _check_pair(calibration: StereoCalibration) -> None:
     x, y, z = half_turn @ calibration.translation_m  # in a frame half way between both cameras
     if abs(y) > abs(x):
         raise UserError(
-            f"{source}: the cameras stand above each other (a vertical rig), but rows of a rectified pair run from camera "
-            "to camera: turn the pictures by 90 degrees and calibrate the turned ones"
+            f"{source}: the cameras stand above each other (a vertical rig), but rows of a rectified pair run from "
+            "camera to camera: turn the pictures by 90 degrees and calibrate the turned ones"
         )
     if abs(z) > abs(x):
         raise UserError(f"{source}: one camera stands in front of the other; such a pair cannot be rectified")
@@ -168,7 +187,8 @@ def _view_map(camera: Camera, rotation: np.ndarray, projection: np.ndarray, size
     valid = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     if camera.model == "pinhole":
         valid &= ~_beyond_the_fold(camera, rotation, new_matrix, size)
-    return _ViewMap(*cv2.convertMaps(x, y, cv2.CV_16SC2), valid)
+    coordinates, fractions = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    return _ViewMap(coordinates, fractions, valid)
 
 
 def _beyond_the_fold(camera: Camera, rotation: np.ndarray, new_matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:

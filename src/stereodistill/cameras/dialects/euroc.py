@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stereodistill.cameras.dialects.found import Found, Lens, matrix_of, numbers
+from stereodistill.cameras.dialects.found import Found, Lens, matrix_of, numbers, size_of
 from stereodistill.cameras.dialects.source import Source
 from stereodistill.errors import UserError
 
@@ -30,7 +30,7 @@ def read(source: Source) -> Found | None:
 def _lens(view: Source) -> Lens:
     fx, fy, cx, cy = matrix_of(view.shown, "intrinsics", view.values.get("intrinsics"), 4)
     distortion = numbers(view.values.get("distortion_coefficients"))
-    resolution = numbers(view.values.get("resolution"))
+    resolution = view.values.get("resolution")
     camera, lens = (str(view.values.get(key, "")).lower() for key in ("camera_model", "distortion_model"))
     if camera not in ("", "pinhole") or lens not in ("", "none", "radial-tangential", "radtan", "equidistant"):
         raise UserError(
@@ -40,6 +40,6 @@ def _lens(view: Source) -> Lens:
     return Lens(
         matrix=np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]),
         distortion=np.zeros(4) if distortion is None else distortion,
-        size=None if resolution is None else (int(resolution[1]), int(resolution[0])),
+        size=None if resolution is None else size_of(view.shown, *matrix_of(view.shown, "resolution", resolution, 2)),
         model="fisheye" if lens == "equidistant" else "pinhole",
     )

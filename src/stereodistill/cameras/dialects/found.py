@@ -17,6 +17,7 @@ UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 LARGEST_METRES, SMALLEST_MILLIMETRES = 2.0, 10.0
 """A baseline without a unit is in metres up to the first and in millimetres from the second; between, nobody knows."""
 LARGEST_BASELINE_M = 10.0
+MOST_PIXELS_ACROSS = 100_000
 
 _COEFFICIENTS = {"pinhole": (4, 5, 8, 12, 14), "fisheye": (4,)}
 _OFF_CENTRE = 0.25
@@ -66,7 +67,17 @@ def matrix_of(source: str, name: str, value: Any, *shape: int) -> np.ndarray:
     if found is None or found.size != math.prod(shape):
         held = "nothing that is numbers" if found is None else f"{found.size} numbers"
         raise UserError(f"{source}: {name} must hold {' x '.join(map(str, shape))} numbers, found {held}")
+    if not np.isfinite(found).all():
+        raise UserError(f"{source}: {name} holds something that is no finite number")
     return found.reshape(shape)
+
+
+def size_of(source: str, width: Any, height: Any) -> Size:
+    """(height, width) in whole pixels; `UserError` where these are none."""
+    wide, high = matrix_of(source, "the size of the pictures", [width, height], 2)
+    if not (1 <= wide <= MOST_PIXELS_ACROSS and 1 <= high <= MOST_PIXELS_ACROSS):
+        raise UserError(f"{source}: pictures of {wide:g}x{high:g} pixels; a width and a height are expected")
+    return int(high), int(wide)
 
 
 def from_projections(

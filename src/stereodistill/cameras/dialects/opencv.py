@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from stereodistill.cameras.dialects.found import Found, Lens, Size, from_projections, matrix_of, numbers
+from stereodistill.cameras.dialects.found import Found, Lens, Size, from_projections, matrix_of, numbers, size_of
 from stereodistill.cameras.dialects.source import Source
 from stereodistill.cameras.model import Model
 from stereodistill.errors import UserError
@@ -119,18 +119,18 @@ def _lens(name: str, values: Mapping[str, Any], camera: str, model: Model) -> Le
     distortion = numbers(_of_camera(values, _DISTORTION, camera))
     if distortion is None:
         raise UserError(f"{name}: no distortion coefficients of camera {camera} (D1 and D2, zeros if there are none)")
-    return Lens(matrix=matrix, distortion=distortion, size=_size(values, matrix), model=model)
+    return Lens(matrix=matrix, distortion=distortion, size=_size(name, values, matrix), model=model)
 
 
-def _size(values: Mapping[str, Any], matrix: np.ndarray) -> Size | None:
+def _size(source: str, values: Mapping[str, Any], matrix: np.ndarray) -> Size | None:
     """(height, width); a pair of numbers is width, height in OpenCV, but numpy's shape when the centre says so."""
     width, height = numbers(_first(values, _WIDTHS)), numbers(_first(values, _HEIGHTS))
     if width is not None and height is not None and width.size == height.size == 1:
-        return int(height.item()), int(width.item())
+        return size_of(source, width.item(), height.item())
     pair = numbers(_first(values, _SIZES))
     if pair is None or pair.size < 2:
         return None
-    wide, high = (int(number) for number in pair.reshape(-1)[:2])
+    high, wide = size_of(source, *pair.reshape(-1)[:2])
     centre = matrix[:2, 2]
     as_stated, turned = (np.abs(centre / size - 0.5).max() for size in ((wide, high), (high, wide)))
     return (high, wide) if as_stated <= turned else (wide, high)

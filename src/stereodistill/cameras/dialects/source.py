@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,16 @@ _PAIRS = (
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One calibration file; `given_partner` is the right camera's file where the caller named both."""
+    """One calibration file, and what the caller knows beside it.
+
+    `given_partner` is the right camera's file where both were named; `size` (height, width) that of the raw pictures,
+    for files that hold several; `cameras` the two that are wanted of a file that holds more.
+    """
 
     path: Path
     given_partner: Path | None = None
+    size: tuple[int, int] | None = None
+    cameras: tuple[int, int] | None = None
 
     @cached_property
     def text(self) -> str:
@@ -45,7 +51,7 @@ class Source:
         suffix, start = self.path.suffix.lower(), self.text.lstrip()[:8]
         if suffix == ".npz":
             return _npz(self.path)
-        if suffix == ".json" or start.startswith(("{", "[")):
+        if suffix == ".json" or start.startswith("{"):
             return _json(self.path, self.text)
         if suffix == ".xml" or start.startswith("<"):
             return parse_xml(self.path, self.text)
@@ -65,7 +71,7 @@ class Source:
             UserError: there is no other file.
         """
         if self.given_partner is not None:
-            return self, Source(self.given_partner)
+            return self, replace(self, path=self.given_partner)
         expected = ""
         for left, right in _PAIRS:
             for mine, other in ((left, right), (right, left)):
@@ -73,8 +79,8 @@ class Source:
                 if partner is None:
                     continue
                 if partner.is_file():
-                    pair = self, Source(partner)
-                    return pair if mine == left else pair[::-1]
+                    there = replace(self, path=partner)
+                    return (self, there) if mine == left else (there, self)
                 expected = expected or f": {shown(partner)} is missing"
         raise UserError(
             f"{self.shown} calibrates one camera{expected}; name the two files left.yaml and right.yaml, or give both "
@@ -84,25 +90,32 @@ class Source:
     def beside(self, *stems: str) -> Source | None:
         """A file of this suffix and one of these names in the same folder."""
         paths = (self.path.with_name(stem + self.path.suffix) for stem in stems)
-        return next((Source(path) for path in paths if path.is_file()), None)
+        return next((replace(self, path=path) for path in paths if path.is_file()), None)
+
+    @property
+    def is_readable(self) -> bool:
+        """False for a file that is damaged or of another kind, as they may lie in any folder."""
+        try:
+            return self.text is not None and self.values is not None
+        except UserError:
+            return False
 
 
-def sources(path: str | Path) -> Iterator[list[Source]]:
+def sources(path: str | Path, **known: Any) -> Iterator[list[Source]]:
     """What to try for a file, `LEFT,RIGHT` or a folder, in groups: a folder's own files before those below it.
 
-    Raises:
-        UserError: no such file.
+    `known` are the fields of each `Source`; files of a folder that cannot be read are left out.
     """
     path = Path(path)
     left, comma, right = str(path).partition(",")
     if comma and not path.exists():
-        yield [Source(Path(left), Path(right.strip()))]
+        yield [Source(Path(left), Path(right.strip()), **known)]
     elif path.is_dir():
         for pattern in ("*", "*/*", "*/*/*"):
             below = sorted(p for p in path.glob(pattern) if p.suffix.lower() in SUFFIXES and p.is_file())
-            yield [Source(p) for p in below[:_MOST_FILES]]
+            yield [source for p in below[:_MOST_FILES] if (source := Source(p, **known)).is_readable]
     else:
-        yield [Source(path)]
+        yield [Source(path, **known)]
 
 
 def _renamed(path: Path, mine: str, other: str) -> Path | None:

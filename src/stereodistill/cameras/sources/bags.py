@@ -90,9 +90,7 @@ def _require_rosbags() -> dict[str, Any]:
     return {"AnyReader": AnyReader, "Stores": Stores, "get_typestore": get_typestore}
 
 
-def _choose(
-    path: Path, asked: tuple[str, str] | None, counts: dict[str, int], topics: list[str]
-) -> tuple[str, str]:
+def _choose(path: Path, asked: tuple[str, str] | None, counts: dict[str, int], topics: list[str]) -> tuple[str, str]:
     """The left and the right topic: as asked, or the one pair whose names say left and right."""
     listed = ", ".join(f"{topic} ({number})" for topic, number in sorted(counts.items()))
     listed = f"its image topics: {listed}" if counts else f"it has no image topic, only {', '.join(topics) or 'none'}"
@@ -107,7 +105,8 @@ def _choose(
         (topic, partner)
         for topic in sorted(counts)
         for left, right in _LEFT_RIGHT
-        if re.search(left + r"(?![a-z0-9])", topic) and (partner := re.sub(left + r"(?![a-z0-9])", right, topic)) in counts
+        if re.search(left + r"(?![a-z0-9])", topic)
+        and (partner := re.sub(left + r"(?![a-z0-9])", right, topic)) in counts
     ]
     if len(pairs) != 1:
         raise UserError(f"{path}: which topics are left and right?  Say --topics LEFT RIGHT; {listed}")
