@@ -23,10 +23,10 @@ import torch
 
 from stereodistill.data import open_dataset
 from stereodistill.data.writing import write_pair
-from stereodistill.engine.recipe import load_recipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.engine.train import train
-from stereodistill.label import label
-from stereodistill.models.dispnet import DispNet
+from stereodistill.labels.make import label
+from stereodistill.models.guo2018.dispnet import DispNet
 from stereodistill.models.layers import for_inference
 from stereodistill.synth import SynthDataset
 from stereodistill.types import StereoPair, View

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from stereodistill import models
 from stereodistill.losses import JointLoss, SpacesLoss, ViewSynthesisLoss, joint, spaces, view_synthesis
-from stereodistill.models.recursive import Recursive
+from stereodistill.models.ye2021.recursive import Recursive
 from stereodistill.types import Rig, StereoPair, View
 
 PROMISE = 1.15

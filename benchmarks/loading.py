@@ -32,7 +32,7 @@ import torch
 
 from stereodistill import synth
 from stereodistill.data import PairDataset, PairFiles
-from stereodistill.data.augment import (
+from stereodistill.data.augment.pair import (
     AugmentMono,
     AugmentStereo,
     augment_mono,

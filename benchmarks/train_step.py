@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from stereodistill.engine.recipe import load_recipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.engine.train import train
 from stereodistill.synth import SynthDataset
 

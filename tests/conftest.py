@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -34,3 +35,20 @@ def motorcycle() -> tuple:
     disparity = disparity.astype("float32")
     disparity[disparity == float("inf")] = float("nan")
     return left.astype("float32") / 255, right.astype("float32") / 255, disparity
+
+
+@pytest.fixture(scope="session")
+def read_ply():
+    """read(path) -> (points (N, 3) float32, colors (N, 3) uint8), by the header's own description of the table."""
+
+    def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+        header, body = path.read_bytes().split(b"end_header\n", 1)
+        lines = header.decode().splitlines()
+        assert lines[:2] == ["ply", "format binary_little_endian 1.0"]
+        columns = [line.split()[1:] for line in lines if line.startswith("property")]
+        table = np.frombuffer(body, [(name, {"float": "<f4", "uchar": "u1"}[kind]) for kind, name in columns])
+        assert lines[2] == f"element vertex {len(table)}"
+        points, colors = ([table[name] for name in names] for names in ("xyz", ("red", "green", "blue")))
+        return np.stack(points, axis=1), np.stack(colors, axis=1)
+
+    return read

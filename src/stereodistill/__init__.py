@@ -4,9 +4,7 @@ The names in `__all__` are the public API; each is imported at its first use, so
 stays fast and free of torch.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 
 _HOME = {
     "DepthMap": "predict",
@@ -18,10 +16,10 @@ _HOME = {
     "UserError": "errors",
     "View": "types",
     "evaluate": "evaluation",
-    "export": "export",
-    "fit": "fit",
+    "export": "onnx_export",
+    "fit": "fitting",
     "from_pretrained": "predict",
-    "label": "label",
+    "label": "labels",
     "load_teacher": "predict",
     "open_dataset": "data",
     "push_to_hub": "weights",
@@ -45,14 +43,3 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """Keeps `stereodistill.export` and `.label` the functions, also after the modules of these names were imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

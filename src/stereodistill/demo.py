@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from stereodistill.data import open_dataset
-from stereodistill.data.labelled import LabelledDataset
 from stereodistill.data.writing import write_pair
-from stereodistill.engine.recipe import load_recipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.evaluation import constant_baseline, evaluate, load_source
-from stereodistill.fit.judge import typical_rig
-from stereodistill.fit.one_rig import OneRig
-from stereodistill.fit.page import learning_curves
-from stereodistill.fit.show import say, train_shown
+from stereodistill.fitting.judge import typical_rig
+from stereodistill.fitting.one_rig import OneRig
+from stereodistill.fitting.page import learning_curves
+from stereodistill.fitting.show import say, train_shown
 from stereodistill.io.files import write_bytes
-from stereodistill.label import label
+from stereodistill.labels.dataset import LabelledDataset
+from stereodistill.labels.make import label
 from stereodistill.report import GalleryRow, Table, gallery_row, write_report
 from stereodistill.synth import SynthDataset
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from stereodistill.data import PairDataset, PairFiles, open_dataset
-from stereodistill.data.augment import AugmentStereo, augment_stereo, load_stereo
+from stereodistill.data.augment.pair import AugmentStereo, augment_stereo, load_stereo
 from stereodistill.data.tolerant import Tolerant
 from stereodistill.data.windows import read_pair_window
 from stereodistill.errors import UserError

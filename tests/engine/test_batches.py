@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from stereodistill.engine.batches import Batches, iterate
-from stereodistill.engine.recipe import OptimizerSpec, SynthSource, load_recipe, parse_recipe
-from stereodistill.engine.samples import Shrunk, Worlds
-from stereodistill.engine.schedule import learning_rate
+from stereodistill.engine.optimizer import learning_rate
+from stereodistill.engine.recipe import OptimizerSpec, SynthSource
+from stereodistill.engine.samples import Shrunk
+from stereodistill.engine.stages import load_recipe, parse_recipe
+from stereodistill.engine.worlds import Worlds
 from stereodistill.errors import UserError
 from stereodistill.types import Rig, StereoPair, View
 

@@ -1,6 +1,7 @@
 from pydantic import Field, create_model
 
-from stereodistill.engine.recipe import LoopSpec, load_recipe, parse_recipe
+from stereodistill.engine.recipe import LoopSpec
+from stereodistill.engine.stages import load_recipe, parse_recipe
 
 
 def test_a_run_outlives_options_that_come_later(tiny_recipe):

@@ -63,7 +63,7 @@ def test_a_stopped_run_resumes_to_the_bit(tiny_recipe, tmp_path, optimizer):
 SCRIPT = """
 import sys, torch
 torch.set_num_threads(1)
-from stereodistill.engine.recipe import parse_recipe
+from stereodistill.engine.stages import parse_recipe
 from stereodistill.engine.train import train
 import json
 train(parse_recipe(json.loads(sys.argv[1])), sys.argv[2], device="cpu", resume=True)
@@ -129,7 +129,7 @@ def test_stages_refuse_networks_of_the_other_kind(tiny_recipe, tmp_path):
 
 def test_unsupervised_fine_tuning_moves_a_stereo_network(tmp_path):
     from stereodistill import models
-    from stereodistill.engine.recipe import parse_recipe
+    from stereodistill.engine.stages import parse_recipe
     from stereodistill.weights import WeightsHeader, save_weights
 
     torch.manual_seed(0)

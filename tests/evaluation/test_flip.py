@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from stereodistill.errors import UserError
-from stereodistill.evaluation import evaluate, fuse_flipped
+from stereodistill.evaluation import evaluate
 from stereodistill.predict import MonoPredictor, StereoPredictor
+from stereodistill.predict.fusion import fuse_flipped
 from stereodistill.report import Table
 from stereodistill.types import Prediction
 from stereodistill.weights import WeightsHeader

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stereodistill.losses import DistillLoss, distill
-from stereodistill.losses.distillation import filled_from_background, trusted_target
+from stereodistill.losses.distillation import trusted_target
 from stereodistill.types import Prediction, Rig, StereoPair, View
 
 HEIGHT, WIDTH, TOLERANCE = 4, 24, 0.8
@@ -74,14 +74,6 @@ def test_target_and_weight_equal_numpy(labels, what):
     loss = distill(prediction, pair_of(*labels), config.model_copy(update={"unit_px": 1.0})).total.item()
     expected = (np.abs(guess - expected_target) * expected_weight).sum() / expected_weight.sum()
     assert loss == pytest.approx(expected, rel=1e-4)
-
-
-def test_a_hidden_strip_takes_the_background_not_the_foreground():
-    disparity = torch.tensor([0.0, 2.0, 9.0, 9.0, 7.0, 8.0, 0.0])[None, None, None]
-    trusted = torch.tensor([0, 1, 0, 0, 1, 1, 0], dtype=torch.bool)[None, None, None]
-    filled = filled_from_background(disparity, trusted).flatten().tolist()
-    assert filled == [2.0, 2.0, 2.0, 2.0, 7.0, 8.0, 8.0]
-    assert filled_from_background(disparity, torch.zeros_like(trusted)).abs().sum() == 0
 
 
 def test_labels_of_one_view_alone_cannot_be_doubted(labels):

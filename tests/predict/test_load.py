@@ -1,8 +1,5 @@
 """Weights become the right predictor on the right device."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 
@@ -26,13 +23,3 @@ def test_devices():
         choose_device("gpu0")
     with pytest.raises(UserError, match="CUDA devices"):
         choose_device("cuda:99")
-
-
-def test_functions_named_like_their_modules_stay_functions():
-    import stereodistill
-    import stereodistill.export
-    import stereodistill.weights
-
-    assert isinstance(sys.modules["stereodistill.export"], types.ModuleType)
-    assert isinstance(stereodistill.weights, types.ModuleType)
-    assert callable(stereodistill.export) and not isinstance(stereodistill.export, types.ModuleType)

@@ -162,7 +162,7 @@ def test_export_says_what_it_wrote(cli, tmp_path, monkeypatch):
         asked.append((weights, out, progress))
         return out
 
-    monkeypatch.setattr(importlib.import_module("stereodistill.export"), "export", write)
+    monkeypatch.setattr(importlib.import_module("stereodistill.onnx_export"), "export", write)
     done = cli("export", "--weights", "lite_stereo", "--out", tmp_path / "m.onnx")
     assert done.code == 0
     assert asked == [("lite_stereo", tmp_path / "m.onnx", True)]
@@ -178,7 +178,7 @@ def test_fit_passes_its_options_on_and_tells_the_scores(cli, rendered, tmp_path,
         scores = {"labels": {"metrics": {"abs_rel": 0.1234}}, "truth": {"metrics": {"epe": None}}}
         return {"onnx": "model.onnx", "held_out": {"student": scores}}
 
-    monkeypatch.setattr(importlib.import_module("stereodistill.fit"), "fit", fit)
+    monkeypatch.setattr(importlib.import_module("stereodistill.fitting"), "fit", fit)
     command = ("fit", rendered, "--out", tmp_path / "run", "--teacher", "sgbm", "--epochs", 2, "--seed", 4)
     done = cli(*command, "--focal-px", 700, "--baseline-m", 0.5, "--width", 320, "--val-fraction", 0.2)
     assert done.code == 0

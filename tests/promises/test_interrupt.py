@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-label_module = importlib.import_module("stereodistill.label")  # `stereodistill.label` itself is the function
+label_module = importlib.import_module("stereodistill.labels.make")  # `stereodistill.label` itself is the function
 TIMEOUT_S = 120
 RECIPE = ("lite_stereo", "loop.steps=100000", "loop.batch_size=1", "loop.workers=0", "loop.precision=f32",
           "loop.log_every=1", "data.worlds={flying: 1.0}", "data.reuse={}", "data.size=[64,96]",

@@ -10,8 +10,8 @@ import torch
 
 from stereodistill.config import read_recipe, recipe_names
 from stereodistill.data import DATASETS
-from stereodistill.engine.recipe import load_recipe
-from stereodistill.label import label
+from stereodistill.engine.stages import load_recipe
+from stereodistill.labels.make import label
 from stereodistill.models import build
 from stereodistill.weights import WeightsHeader, load_weights, save_weights
 

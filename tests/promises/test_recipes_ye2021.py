@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stereodistill.config import recipe_names
-from stereodistill.engine.recipe import JointRecipe, load_recipe
+from stereodistill.engine.recipe import JointRecipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.weights import load_weights
 
 OURS = [name for name in recipe_names() if name.startswith("ye2021/")]

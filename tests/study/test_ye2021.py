@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from stereodistill.engine.recipe import JointRecipe, load_recipe
+from stereodistill.engine.recipe import JointRecipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.study import load_study, run_study
 from stereodistill.study.plan import World
 from stereodistill.weights import load_weights

@@ -90,7 +90,7 @@ def label(
     if on_error not in ("stop", "skip"):
         raise UserError(f"--on-error is stop or skip, found {on_error!r}")
     from stereodistill.data.tolerant import skip_report
-    from stereodistill.label import label as write_labels
+    from stereodistill.labels.make import label as write_labels
 
     settle(device, seed)
     done = write_labels(

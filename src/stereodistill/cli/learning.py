@@ -76,7 +76,7 @@ def fit(
     """
     rig = rig_of(focal_px, baseline_m, width)
     settle(device, seed)
-    from stereodistill.fit import fit as fit_student
+    from stereodistill.fitting import fit as fit_student
 
     with if_stopped(lambda: f"labels and checkpoints so far are in {out}; the same command with --resume goes on"):
         summary = fit_student(

@@ -147,7 +147,7 @@ def export(
     seed: Seed = 0,
 ) -> None:
     """ONNX of any size, written only when it equals PyTorch."""
-    from stereodistill.export import export as write_onnx
+    from stereodistill.onnx_export import export as write_onnx
 
     settle(device, seed)
     path = write_onnx(weights, out, progress=True)

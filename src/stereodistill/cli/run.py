@@ -10,15 +10,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import typer
-
 from stereodistill.cli.app import Stopped, app
 from stereodistill.errors import UserError
 
 SUCCESS, USER_ERROR, BUG, STOPPED = 0, 2, 70, 130
 """Exit codes; a command may leave with one of its own (`check`: 1 = must not be trained on)."""
-_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
-"""Base of all complaints about arguments: of click, or of the copy of click inside newer typer."""
 
 
 def main() -> None:
@@ -48,7 +44,7 @@ def _told(error: BaseException) -> int:
         return STOPPED
     if isinstance(error, UserError):
         _print_line(f"error: {error}")
-    elif isinstance(error, _UsageError):
+    elif hasattr(error, "format_message"):  # about arguments: of click, or of the copy of click inside newer typer
         _print_line(f"error: {_usage(error)}")
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""

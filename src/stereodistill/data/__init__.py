@@ -1,11 +1,11 @@
 """Stereo pairs: opening them (`open_dataset`), judging them (`check_dataset`), splitting and augmenting them."""
 
-from stereodistill.data.check import check_dataset
-from stereodistill.data.findings import CheckReport, Finding
+from stereodistill.data.check.doctor import check_dataset
+from stereodistill.data.check.findings import CheckReport, Finding
 from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
 from stereodistill.data.layouts import LAYOUTS, PairFiles
-from stereodistill.data.listed import Entry, ListedPairs
-from stereodistill.data.named import DATASETS
+from stereodistill.data.published.listed import Entry, ListedPairs
+from stereodistill.data.published.registry import DATASETS
 from stereodistill.data.stretches import split_stretches
 
 __all__ = [

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from stereodistill.data.layouts import LAYOUTS, UNDERSTOOD, Found, PairFiles, find_pairs
-from stereodistill.data.listed import ListedPairs
-from stereodistill.data.named import open_named, parse_source
+from stereodistill.data.published.listed import ListedPairs
+from stereodistill.data.published.registry import open_named, parse_source
 from stereodistill.data.video import SideBySideFolder, SideBySideVideo
 from stereodistill.data.windows import read_pair_window, whole
 from stereodistill.errors import UserError

@@ -233,8 +233,10 @@ def _from_csv(path: Path) -> Found:
         raise UserError(f"{path}: not readable as CSV: {error}") from None
     unknown = [c for c in columns if c not in _COLUMNS]
     if unknown or not {"left", "right"} <= set(columns):
-        raise UserError(f"{path}: expected a first line with columns {','.join(_COLUMNS[:3])}... (left and right at "
-                        f"least, of {', '.join(_COLUMNS)}), found {','.join(columns) or 'nothing'}")  # fmt: skip
+        raise UserError(
+            f"{path}: expected a first line with columns {','.join(_COLUMNS[:3])}... (left and right at "
+            f"least, of {', '.join(_COLUMNS)}), found {','.join(columns) or 'nothing'}"
+        )
     if not rows:
         raise UserError(f"{path}: no stereo pairs, the list has a header and no rows")
     cells = [{k.strip(): (v or "").strip() for k, v in row.items() if k is not None} for row in rows]
@@ -258,9 +260,13 @@ def _csv_pair(path: Path, line: int, name: str, row: dict[str, str], shared: Cal
     rig = Rig(focal_px=focal, baseline_m=baseline, width=0, doffs_px=doffs or 0.0) if focal and baseline else None
     assert files["left"] is not None and files["right"] is not None
     return PairFiles(
-        name=name, left=files["left"], right=files["right"], disparity=files["disparity"],
-        disparity_right=files["disparity_right"], calibration=rig or shared,
-    )  # fmt: skip
+        name=name,
+        left=files["left"],
+        right=files["right"],
+        disparity=files["disparity"],
+        disparity_right=files["disparity_right"],
+        calibration=rig or shared,
+    )
 
 
 def _unique(names: list[str]) -> list[str]:

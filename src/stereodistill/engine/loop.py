@@ -12,13 +12,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from stereodistill.engine.batch_norm import measure_norms
 from stereodistill.engine.batches import Batches, iterate
 from stereodistill.engine.checkpoint import Ema, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from stereodistill.engine.log import TrainLog
-from stereodistill.engine.muon import Muon
-from stereodistill.engine.norm_statistics import measure_norms
-from stereodistill.engine.recipe import OptimizerSpec, Recipe
-from stereodistill.engine.schedule import learning_rate
+from stereodistill.engine.optimizer import learning_rate, make_optimizer
+from stereodistill.engine.recipe import Recipe
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
 from stereodistill.types import Loss, StereoPair
@@ -215,12 +214,3 @@ class Loop:
             f"{what} is not a finite number at step {self.step}{names}: look at these samples (`check`), lower "
             f"optimizer.lr or use loop.precision=f32; the last checkpoint in {self.out / 'checkpoints'} is intact"
         )
-
-
-def make_optimizer(spec: OptimizerSpec, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser that the recipe names, over all parameters of `network`."""
-    # One kernel for all parameters: three times as fast on a CPU, where a small network's step notices.
-    options = {"betas": spec.betas, "eps": spec.eps, "weight_decay": spec.weight_decay, "fused": True}
-    if spec.name == "muon":
-        return Muon(network, lr=spec.lr, **options)
-    return torch.optim.AdamW(network.parameters(), lr=spec.lr, **options)

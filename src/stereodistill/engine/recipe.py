@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from stereodistill.config import Config, read_recipe
-from stereodistill.data.augment import AugmentMono, AugmentStereo
+from stereodistill.config import Config
+from stereodistill.data.augment.pair import AugmentMono, AugmentStereo
 from stereodistill.data.tolerant import OnError
-from stereodistill.errors import UserError
 from stereodistill.losses import (
     DistillLoss,
     GodardLoss,
@@ -75,7 +73,7 @@ class OptimizerSpec(Config):
     """The optimiser and its learning-rate schedule over the whole run."""
 
     name: Literal["adamw", "muon"] = "adamw"
-    """`muon` (`engine/muon.py`) is for networks with batch norms."""
+    """`muon` (`engine/optimizer.py`) is for networks with batch norms."""
     lr: float = Field(default=1e-4, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
@@ -103,8 +101,8 @@ class LoopSpec(Config):
     precision: Literal["f32", "bf16", "auto"] = "f32"
     """`auto`: bf16 autocast where the device computes it natively."""
     sync_norms: bool = True
-    """Batch norms over all processes' shares of a batch; without, each process normalises by its own share, which is
-    quicker and enough where a share holds some images."""
+    """Batch norms over the shares of all GPUs; without, and on CPUs, each process normalises by its own share, which
+    is quicker and enough where a share holds some images."""
     freeze_norms: bool = False
     """Keep the statistics of batch norms as they are: for fine-tuning on few images."""
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
@@ -202,39 +200,3 @@ class JointRecipe(_Recipe):
 
 
 Recipe = StereoRecipe | UnsupervisedRecipe | ViewSynthesisRecipe | MonoRecipe | UnsupervisedMonoRecipe | JointRecipe
-STAGES: dict[str, type[Recipe]] = {
-    "unsupervised_mono": UnsupervisedMonoRecipe,
-    "joint": JointRecipe,
-    "unsupervised_stereo": UnsupervisedRecipe,
-    "view_synthesis_stereo": ViewSynthesisRecipe,
-    "supervised_stereo": StereoRecipe,
-    "supervised_mono": MonoRecipe,
-    "distill": MonoRecipe,
-}
-
-
-def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A shipped recipe by name or a YAML file, with `key.below=value` overrides, checked."""
-    return parse_recipe(read_recipe(name_or_path, overrides), source=name_or_path)
-
-
-def parse_recipe(values: dict[str, Any], source: str = "recipe") -> Recipe:
-    """Check plain values; the error names the wrong key and the known ones."""
-    stage = values.get("stage")
-    if stage not in STAGES:
-        raise UserError(f"{source}: stage: expected one of {', '.join(STAGES)}, found {stage!r}")
-    recipe = STAGES[stage].parse(values, source)
-    loop = recipe.loop
-    if (loop.steps is None) == (loop.epochs is None):
-        raise UserError(f"{source}: loop: give exactly one of steps and epochs")
-    if loop.batch_size % loop.accumulate:
-        raise UserError(f"{source}: loop.batch_size {loop.batch_size} must divide by loop.accumulate {loop.accumulate}")
-    if recipe.stage == "unsupervised_stereo" and not recipe.model.weights:
-        raise UserError(f"{source}: unsupervised_stereo starts from a trained network: model.weights=lite_stereo")
-    if recipe.model.weights and recipe.model.encoder_weights:
-        raise UserError(f"{source}: model.weights start the encoder too: leave out model.encoder_weights")
-    if recipe.stage == "distill" and not (isinstance(recipe.data, PairsSource) and recipe.data.labels):
-        raise UserError(f"{source}: distill needs a teacher's labels: data.source=pairs data.labels=DIR (see `label`)")
-    if isinstance(recipe, MonoRecipe) and recipe.spaces.is_on != bool(recipe.teacher):
-        raise UserError(f"{source}: spaces and teacher go together: give teacher=WEIGHTS and a weight in spaces")
-    return recipe

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from stereodistill import __version__
 from stereodistill.data import open_dataset
-from stereodistill.data.labelled import LabelledDataset
 from stereodistill.data.tolerant import Tolerant
 from stereodistill.data.windows import load_window
 from stereodistill.engine.batches import Samples
 from stereodistill.engine.recipe import PairsSource, SynthSource
-from stereodistill.engine.scene_cache import Packed, SceneCache, pack, unpack
+from stereodistill.engine.worlds import Worlds
 from stereodistill.errors import UserError
 from stereodistill.io.images import ChooseWindow
+from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.ops.geometry import resize_pair
-from stereodistill.rng import rng
-from stereodistill.synth import render
-from stereodistill.types import StereoPair, uncollate
+from stereodistill.types import StereoPair
 
-ENDLESS = 1 << 40
 SKIPPED = "skipped.jsonl"
 """In a run's folder: pairs that could not be read."""
 
@@ -49,41 +44,6 @@ def tolerant(samples: Samples, source: SynthSource | PairsSource, out: Path) -> 
     if isinstance(source, SynthSource):
         return samples
     return Tolerant(samples, source.on_error, journal=out / SKIPPED, hint="data.on_error=skip")
-
-
-class Worlds:
-    """Procedural scenes of several kinds, mixed in fixed shares; sample i is a function of (seed, i)."""
-
-    def __init__(self, source: SynthSource, seed: int):
-        self.source, self.seed = source, seed
-        self.kinds = list(source.worlds)
-        total = sum(source.worlds.values())
-        if not self.kinds or total <= 0 or min(source.worlds.values()) < 0:
-            raise UserError("data.worlds: expected shares like {flying: 0.7, street: 0.3}, at least one above 0")
-        self.shares = [source.worlds[kind] / total for kind in self.kinds]
-        self.endless = source.num is None
-        self.kept: MutableMapping[tuple[str, int], Packed] = {}
-        if source.cache:
-            self.kept = SceneCache(source.cache, [seed, *source.size, source.options, __version__])
-
-    def __len__(self) -> int:
-        return self.source.num or ENDLESS
-
-    def load(self, index: int) -> StereoPair:
-        """Render scene `index`, or bring back the one it shares with earlier samples of its kind (see `reuse`)."""
-        kind = str(rng(self.seed, 0, index, purpose=2).choice(self.kinds, p=self.shares))
-        num_scenes = self.source.reuse.get(kind)
-        if num_scenes is None:
-            return self._render(kind, index)
-        key = (kind, index % num_scenes)
-        packed = self.kept.get(key)
-        if packed is None:
-            packed = self.kept[key] = pack(self._render(*key))
-        return unpack(packed, f"{kind}_{self.seed}_{key[1]:06d}")
-
-    def _render(self, kind: str, index: int) -> StereoPair:
-        config = self.source.options.get(kind)
-        return uncollate(render(kind, seed=self.seed, indices=[index], size=self.source.size, config=config).pair)[0]
 
 
 class Subset:

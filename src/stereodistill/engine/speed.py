@@ -7,7 +7,9 @@ import time
 import torch
 
 from stereodistill.engine.recipe import MonoRecipe
-from stereodistill.engine.train import build_model, make_accelerator, objective_of
+from stereodistill.engine.stages import objective_of
+from stereodistill.engine.start import build_model
+from stereodistill.engine.train import make_accelerator
 from stereodistill.models.layers import channels_last
 from stereodistill.types import Rig, StereoPair, View
 

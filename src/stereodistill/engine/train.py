@@ -1,8 +1,7 @@
-"""One stage of training from a recipe to weights on disk."""
+"""Training from a recipe to weights on disk."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,40 +13,18 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
-from stereodistill import losses, models
-from stereodistill.data.augment import AugmentMono, augment_mono, load_stereo
+from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_stereo
+from stereodistill.engine.batch_norm import synchronise_norms
 from stereodistill.engine.batches import Batches, Samples
-from stereodistill.engine.blanks import refuse_blanks
-from stereodistill.engine.encoder import encoder_of, frozen_steps
-from stereodistill.engine.ground_truth import require_ground_truth
-from stereodistill.engine.joint import (
-    both_networks,
-    joint_objective,
-    results,
-    started,
-    started_part,
-    taught_objective,
-    trained_module,
-    unsupervised_mono_objective,
-)
-from stereodistill.engine.loop import Loop, Objective, Validate
-from stereodistill.engine.recipe import (
-    JointRecipe,
-    Recipe,
-    StereoRecipe,
-    UnsupervisedMonoRecipe,
-    UnsupervisedRecipe,
-    ViewSynthesisRecipe,
-    load_recipe,
-)
-from stereodistill.engine.rig_field import rig_field
+from stereodistill.engine.chain import Link, chain
+from stereodistill.engine.loop import Loop, Validate
+from stereodistill.engine.preflight import refuse_blanks, require_ground_truth, rig_field
+from stereodistill.engine.recipe import Recipe
 from stereodistill.engine.samples import Shrunk, open_samples, tolerant
-from stereodistill.engine.sync_norm import synchronise_norms
-from stereodistill.engine.view_synthesis import view_synthesis_objective
+from stereodistill.engine.stages import load_recipe, objective_of
+from stereodistill.engine.start import build_model, encoder_of, frozen_steps, results, trained_module
 from stereodistill.errors import UserError
-from stereodistill.models.layers import channels_last
-from stereodistill.types import Loss, StereoPair
-from stereodistill.weights import WeightsHeader, load_encoder, load_weights, save_weights
+from stereodistill.weights import WeightsHeader, save_weights
 
 
 def train(
@@ -62,7 +39,7 @@ def train(
     on_step: Callable[[int, int, float], None] | None = None,
     header: dict | None = None,
 ) -> Path:
-    """Run one stage; returns `out/weights`.
+    """Run a recipe, the stages that it comes `after` first; returns `out/weights`.
 
     `recipe` is a shipped name, a YAML file or a parsed recipe.  `resume` goes on from the newest intact
     checkpoint in `out`; without it a folder that already holds a run is refused.  `header` adds fields
@@ -71,16 +48,33 @@ def train(
     recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     out = Path(out)
     refuse_blanks(recipe, has_samples=samples is not None)
-    _prepare_folder(out, resume)
-    stage = partial(train, resume=resume, device=device, samples=samples, on_step=on_step, header=header)
-    start = started(recipe, out, resume, stage)
+    links = chain(recipe, out, resume)
+    for link in reversed(links):
+        _prepare_folder(link.out, resume)
+    for link in links:
+        judge = validate if link.out == out else None
+        _run(link, resume, device, samples, judge, on_step, header or {})
+    return out / "weights"
+
+
+def _run(
+    link: Link,
+    resume: bool,
+    device: str,
+    samples: Samples | None,
+    validate: Validate | None,
+    on_step: Callable[[int, int, float], None] | None,
+    header: dict,
+) -> None:
+    """One stage, from its start weights to weights on disk."""
+    recipe, out = link.recipe, link.out
     accelerator = make_accelerator(recipe, device)
     set_seed(recipe.loop.seed)
-    model = trained_module(recipe, build_model(start))
+    model = trained_module(recipe, build_model(link.started))
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
     samples = tolerant(samples, recipe.data, out)
     require_ground_truth(recipe, samples)
-    header = rig_field(recipe, samples) | (header or {})
+    header = rig_field(recipe, samples) | header
     loop = _loop(recipe, model, samples, accelerator, out, validate, on_step)
     loop.run(resume)
     finished = results(recipe, loop.finished())
@@ -88,7 +82,6 @@ def train(
         for folder, network in finished.items():
             save_weights(out / folder, network, header_of(recipe, network, header))
     accelerator.wait_for_everyone()
-    return out / "weights"
 
 
 def _loop(
@@ -126,29 +119,6 @@ def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
     return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no", cpu=on_cpu)
 
 
-def build_model(recipe: Recipe) -> nn.Module:
-    """The network of a recipe, randomly initialised or from the weights it names."""
-    model = models.build(recipe.model.name, **recipe.model.options)
-    if model.kind != recipe.trains:
-        raise UserError(
-            f"stage {recipe.stage} trains a {recipe.trains} network, {recipe.model.name} is a {model.kind} one"
-        )
-    if isinstance(recipe, JointRecipe):
-        model = both_networks(model)
-    if recipe.model.weights:
-        start, header = load_weights(recipe.model.weights)
-        part = started_part(model, header.kind)
-        if header.architecture != part.name or start.options != part.options:
-            raise UserError(
-                f"model.weights {recipe.model.weights} hold {header.architecture} {start.options}, "
-                f"the recipe builds {part.name} {part.options}"
-            )
-        part.load_state_dict(start.state_dict())
-    if recipe.model.encoder_weights:
-        load_encoder(model, recipe.model.encoder_weights)
-    return model
-
-
 def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> Batches:
     """Augmented micro-batches of this process."""
     if len(samples) == 0:
@@ -172,46 +142,6 @@ def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> 
         rank=accelerator.process_index,
         num_ranks=accelerator.num_processes,
     )
-
-
-def objective_of(recipe: Recipe, model: nn.Module) -> Objective:
-    """The stage's loss as a function of (model, batch); `model` is the network before the first step."""
-    if isinstance(recipe, UnsupervisedRecipe):
-        return _unsupervised(recipe, model)
-    if isinstance(recipe, ViewSynthesisRecipe):
-        return view_synthesis_objective(recipe)
-    if isinstance(recipe, StereoRecipe):
-
-        def stereo(model: nn.Module, pair: StereoPair) -> Loss:
-            left, right = (_channels_last(view.image) for view in (pair.left, pair.right))
-            return losses.supervised_stereo(model(left, right), pair, recipe.loss)
-
-        return stereo
-    if isinstance(recipe, JointRecipe):
-        return joint_objective(recipe)
-    if isinstance(recipe, UnsupervisedMonoRecipe):
-        return unsupervised_mono_objective(recipe, model)
-    if recipe.teacher:
-        return taught_objective(recipe)
-    function = losses.distill if recipe.stage == "distill" else losses.supervised_mono
-
-    def mono(model: nn.Module, pair: StereoPair) -> Loss:
-        return function(model(_channels_last(pair.left.image)), pair, recipe.loss)
-
-    return mono
-
-
-def _unsupervised(recipe: UnsupervisedRecipe, model: nn.Module) -> Objective:
-    frozen = copy.deepcopy(model).eval().requires_grad_(False)
-
-    def objective(model: nn.Module, pair: StereoPair) -> Loss:
-        left, right = (_channels_last(view.image) for view in (pair.left, pair.right))
-        channels_last(frozen.to(left.device))
-        with torch.no_grad():
-            before = frozen(left, right)
-        return losses.unsupervised_stereo(model(left, right), before, pair, recipe.loss)
-
-    return objective
 
 
 def num_steps(recipe: Recipe, num_samples: int) -> int:
@@ -249,7 +179,3 @@ def _prepare_stereo(samples, index, rng, config):
 
 def _prepare_mono(samples, index, rng, config):
     return augment_mono(samples.load(index), config, rng)
-
-
-def _channels_last(image: torch.Tensor) -> torch.Tensor:
-    return image.contiguous(memory_format=torch.channels_last)

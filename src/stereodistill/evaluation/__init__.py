@@ -2,7 +2,6 @@
 
 from stereodistill.evaluation.estimate import UNITS, Estimate
 from stereodistill.evaluation.evaluate import evaluate, shortfall
-from stereodistill.evaluation.flip import fuse_flipped
 from stereodistill.evaluation.metrics import depth_metrics, log10_metrics, mean_metrics, stereo_metrics
 from stereodistill.evaluation.options import find_protocol
 from stereodistill.evaluation.predictions import open_predictions
@@ -22,7 +21,6 @@ __all__ = [
     "depth_metrics",
     "evaluate",
     "find_protocol",
-    "fuse_flipped",
     "load_source",
     "log10_metrics",
     "mean_metrics",

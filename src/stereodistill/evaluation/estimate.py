@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from stereodistill.errors import UserError
-from stereodistill.evaluation.holes import fill_holes
 from stereodistill.evaluation.metrics import usable
 from stereodistill.ops.geometry import depth_to_disparity, disparity_to_depth
+from stereodistill.ops.holes import fill_holes
 from stereodistill.ops.resize import resize_disparity, resize_mask
 from stereodistill.types import Rig
 
@@ -83,7 +83,7 @@ class Estimate:
         inverse, known = self._inverse_depth(rig)
         holes = ~known
         if fill:
-            inverse = fill_holes(inverse, known)
+            inverse = fill_holes(torch.from_numpy(inverse), torch.from_numpy(known)).numpy()
         depth = self._as_depth(inverse, rig)
         if not self.is_inverse:
             depth = np.where(holes, depth, self.values)

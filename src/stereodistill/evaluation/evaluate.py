@@ -23,6 +23,7 @@ from stereodistill.evaluation.protocols import Protocol
 from stereodistill.evaluation.score import score_image
 from stereodistill.evaluation.sources import Source, flipping, load_source
 from stereodistill.evaluation.truth import Truth, check_data, ground_truth
+from stereodistill.io.images import LUMA
 from stereodistill.progress import Report
 from stereodistill.progress import progress as show_progress
 from stereodistill.types import Rig, StereoPair
@@ -175,7 +176,7 @@ def _for_json(values: dict[str, Any]) -> dict[str, Any]:
 def _as_seen(pair: StereoPair, grey: bool) -> StereoPair:
     if not grey:
         return pair
-    weights = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)  # ITU-R BT.601, as cameras and OpenCV do
+    weights = torch.tensor(LUMA).reshape(3, 1, 1)
 
     def to_grey(view):
         return replace(view, image=(view.image * weights).sum(0, keepdim=True).expand(3, -1, -1))

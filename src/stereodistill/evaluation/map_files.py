@@ -79,9 +79,12 @@ def _open_arrays(path: Path) -> tuple[np.ndarray, list[str] | None]:
         pickled = "allow_pickle" in str(error) or "Python objects" in str(error)
         raise UserError(
             f"cannot read {shown(path)} as {kind}: it "
-            + ("holds Python objects, which are never loaded; save plain numbers, or a file for each image"
-               if pickled else "is damaged; write it with numpy again")
-        ) from None  # fmt: skip
+            + (
+                "holds Python objects, which are never loaded; save plain numbers, or a file for each image"
+                if pickled
+                else "is damaged; write it with numpy again"
+            )
+        ) from None
     if values.dtype.kind not in "fiu":
         raise UserError(f"{shown(path)}: expected plain numbers, found {str(values.dtype)[:40]!a}")
     return values, names

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stereodistill.data.label_files import label_name
 from stereodistill.errors import UserError
 from stereodistill.evaluation.estimate import UNITS
 from stereodistill.evaluation.map_files import MAP_SUFFIXES, open_stack, read_map
 from stereodistill.io.files import shown
+from stereodistill.labels.files import label_name
 from stereodistill.types import StereoPair
 
 
@@ -105,8 +105,10 @@ class PredictionStack(Predictions):
             )
         for place, (mine, theirs) in enumerate(zip(names, order or (), strict=False)):
             if mine != theirs:
-                raise UserError(f"{shown(path)}: its names are in another order than the split: place {place} is "
-                                f"{theirs!a}, expected {mine!a}")  # fmt: skip
+                raise UserError(
+                    f"{shown(path)}: its names are in another order than the split: place {place} is "
+                    f"{theirs!a}, expected {mine!a}"
+                )
 
     def read(self, name: str) -> tuple[np.ndarray, str]:
         """The map at the pair's place."""

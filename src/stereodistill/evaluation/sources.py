@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from stereodistill.errors import UserError
-from stereodistill.evaluation.flip import fuse_flipped
 from stereodistill.evaluation.metrics import usable
 from stereodistill.ops.geometry import depth_to_disparity, disparity_to_depth
 from stereodistill.predict import (
@@ -28,6 +27,7 @@ from stereodistill.predict import (
     from_pretrained,
     load_teacher,
 )
+from stereodistill.predict.fusion import fuse_flipped
 from stereodistill.predict.load import NEEDS_WEIGHTS
 from stereodistill.types import Rig, StereoPair
 from stereodistill.weights import TENSORS

@@ -74,8 +74,9 @@ def ground_truth(dataset: Any, index: int, pair: StereoPair, protocol: Protocol)
         return truth
     mask = np.asarray(dataset.foreground(index))
     if mask.shape != truth.size:
-        raise UserError(f"{pair.name}: its mask is {mask.shape[1]}x{mask.shape[0]}, its disparity "
-                        f"{truth.size[1]}x{truth.size[0]}")  # fmt: skip
+        raise UserError(
+            f"{pair.name}: its mask is {mask.shape[1]}x{mask.shape[0]}, its disparity {truth.size[1]}x{truth.size[0]}"
+        )
     return Truth(truth.values, truth.valid & (~mask if protocol.region == "bg" else mask), in_metres=False)
 
 

@@ -20,6 +20,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".webp", ".tif", ".ti
 MAX_PIXELS = 1 << 27
 """Larger pictures (more than 134 megapixels) are refused: no stereo camera makes them, a hostile file claims them."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in a grey value (ITU-R BT.601), as cameras and OpenCV have them."""
+
 _EXIF_MARKS = (b"Exif\0\0", b"eXIf", b"EXIF")
 _ENCODER_OPTIONS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -51,6 +54,12 @@ def read_samples(path: str | Path) -> np.ndarray:
     """
     data = read_bytes(path)
     return _decode(path, data, _checked_header(path, data), cv2.IMREAD_UNCHANGED)[0]
+
+
+def grey_8bit(image: np.ndarray) -> np.ndarray:
+    """Luma of a float RGB image (H, W, 3) in [0, 1] as uint8 (H, W); what is no number becomes 0."""
+    luma = image @ np.array(LUMA, dtype=np.float32)
+    return np.rint(np.nan_to_num(luma) * 255).clip(0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)

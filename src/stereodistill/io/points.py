@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
-from stereodistill.errors import UserError
-from stereodistill.io.files import read_bytes, shown, write_bytes
+from stereodistill.io.files import write_bytes
 
 _POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
 _TYPES = {"<f4": "float", "|u1": "uchar"}
 _PROPERTIES = "".join(f"property {_TYPES[_POINT[name].str]} {name}\n" for name in _POINT.names or ())
 _HEADER = "ply\nformat binary_little_endian 1.0\nelement vertex {}\n" + _PROPERTIES + "end_header\n"
-_PATTERN = re.compile(re.escape(_HEADER).replace(r"\{\}", r"(\d{1,10})").encode())
 
 
 def write_ply(path: str | Path, points: np.ndarray, colors: np.ndarray) -> None:
@@ -31,17 +28,3 @@ def write_ply(path: str | Path, points: np.ndarray, colors: np.ndarray) -> None:
         table[axis] = points[finite, column]
         table[channel] = colors[finite, column]
     write_bytes(path, _HEADER.format(len(table)).encode() + table.tobytes())
-
-
-def read_ply(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """(points (N, 3) float32, colors (N, 3) uint8) of a file that `write_ply` wrote; `UserError` for any other."""
-    data = read_bytes(path)
-    header = _PATTERN.match(data)
-    if header is None:
-        raise UserError(f"{shown(path)} is no PLY that this package wrote (binary, x y z red green blue expected)")
-    count, body = int(header[1]), len(data) - header.end()
-    if body != count * _POINT.itemsize:
-        raise UserError(f"{shown(path)} is truncated: {count} points expected, found {body // _POINT.itemsize}")
-    table = np.frombuffer(data, _POINT, offset=header.end())
-    points, colors = ([table[name] for name in names] for names in ("xyz", ("red", "green", "blue")))
-    return np.stack(points, axis=1), np.stack(colors, axis=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +9,11 @@ import cv2
 import numpy as np
 
 from stereodistill.errors import UserError
-from stereodistill.io.files import check_readable, shown
-from stereodistill.io.images import MAX_PIXELS, quiet_opencv
+from stereodistill.io.decoder import VideoDecoder
+from stereodistill.io.files import shown
+from stereodistill.io.images import quiet_opencv
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
-
-_FFMPEG_LOG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
-_FFMPEG_QUIET = "-8"
 
 
 def read_frames(source: str | Path | int) -> Iterator[np.ndarray]:
@@ -26,16 +23,20 @@ def read_frames(source: str | Path | int) -> Iterator[np.ndarray]:
     `UserError` for a file that is absent, empty or no video, a camera that is not there, and a video of which
     not a single frame can be decoded.
     """
-    return _frames(_open(source), source)
+    if isinstance(source, int):
+        return _camera_frames(_open_camera(source), source)
+    decoder = VideoDecoder(source)
+    decoder.stated_frames()
+    return _frames(decoder)
 
 
 def num_frames(path: str | Path) -> int:
     """The number of frames that a video file states, 0 when it does not say; errors as `read_frames`."""
-    capture = _open(path)
+    decoder = VideoDecoder(path)
     try:
-        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        return decoder.stated_frames()
     finally:
-        capture.release()
+        decoder.close()
 
 
 def split_side_by_side(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -46,47 +47,43 @@ def split_side_by_side(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return image[:, : width // 2], image[:, width // 2 :]
 
 
-def _open(source: str | Path | int) -> cv2.VideoCapture:
-    if not isinstance(source, int):
-        check_readable(source)
-    os.environ.setdefault(_FFMPEG_LOG_LEVEL, _FFMPEG_QUIET)  # its complaints would stand beside our one line
+def _frames(decoder: VideoDecoder) -> Iterator[np.ndarray]:
+    index = 0
+    try:
+        while (frame := decoder.frame(index)) is not None:
+            yield frame
+            index += 1
+    finally:
+        decoder.close()
+    if index == 0:
+        raise UserError(f"{shown(decoder.path)} holds no frame that can be decoded: convert it to MP4 (H.264)")
+
+
+def _open_camera(number: int) -> cv2.VideoCapture:
     try:
         with quiet_opencv():
-            # An explicit backend: the others read "frame_%d.png" patterns and devices where a file was meant.
-            capture = cv2.VideoCapture(source) if isinstance(source, int) else _open_file(source)
+            camera = cv2.VideoCapture(number)
+            opened = camera.isOpened()
     except cv2.error:
-        capture = None
-    if capture is None or not capture.isOpened():
-        if isinstance(source, int):
-            raise UserError(f"no camera number {source}: connect it, or give a video file")
-        raise UserError(
-            f"{shown(source)} is not a whole video that can be read: copy it again, or convert it to MP4 (H.264)"
-        )
-    return capture
+        opened, camera = False, None
+    if camera is None or not opened:
+        raise UserError(f"no camera number {number}: connect it, or give a video file")
+    return camera
 
 
-def _open_file(path: str | Path) -> cv2.VideoCapture:
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
-    width, height = (capture.get(key) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-    if width * height > MAX_PIXELS:
-        capture.release()
-        raise UserError(f"{shown(path)} claims frames of {width:.0f} x {height:.0f} pixels: too large to read")
-    return capture
-
-
-def _frames(capture: cv2.VideoCapture, source: str | Path | int) -> Iterator[np.ndarray]:
+def _camera_frames(camera: cv2.VideoCapture, number: int) -> Iterator[np.ndarray]:
     seen = False
     try:
         while True:
             with quiet_opencv():
-                found, frame = capture.read()
+                found, frame = camera.read()
             if not found:
                 break
             seen = True
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).astype(np.float32) / np.float32(255)
     except cv2.error:
-        raise UserError(f"{shown(str(source))}: a frame cannot be decoded: convert it to MP4 (H.264)") from None
+        raise UserError(f"camera {number}: a frame cannot be decoded") from None
     finally:
-        capture.release()
+        camera.release()
     if not seen:
-        raise UserError(f"{shown(str(source))} holds no frame that can be decoded: convert it to MP4 (H.264)")
+        raise UserError(f"camera {number} sends no frame that can be decoded")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stereodistill.config import Config
 from stereodistill.losses.terms import masked_l1, relative_l1
+from stereodistill.ops.holes import fill_rows
 from stereodistill.ops.resize import disparity_pyramid, mask_pyramid
 from stereodistill.ops.warp import warp_to_left
 from stereodistill.types import Loss, Prediction, StereoPair
@@ -66,7 +67,7 @@ def trusted_target(pair: StereoPair, config: DistillLoss) -> tuple[Tensor, Tenso
     trusted = known & (confidence > config.trusted_above)
     if config.confidence == "mask":
         return disparity * trusted, trusted.float()
-    filled = filled_from_background(disparity, trusted) * pair.left.seen
+    filled = fill_rows(disparity, trusted) * pair.left.seen
     return filled, (filled > 0).float()
 
 
@@ -79,22 +80,3 @@ def left_right_confidence(pair: StereoPair, tolerance_px: float) -> Tensor:
     agreement = torch.exp(-(warped - pair.left.disparity).abs() / tolerance_px) * inside * (warped > 0)
     checkable = pair.right.valid.flatten(1).any(dim=1).reshape(-1, 1, 1, 1)
     return torch.where(checkable, agreement, 1.0)
-
-
-def filled_from_background(disparity: Tensor, trusted: Tensor) -> Tensor:
-    """Doubtful pixels take the smaller disparity of their two trusted neighbours in the row, at borders the only one.
-
-    What a camera does not see lies behind what hides it, so the farther neighbour is the better guess.  Rows without
-    a trusted pixel are 0.
-    """
-    before = _last_trusted(disparity, trusted)
-    after = _last_trusted(disparity.flip(-1), trusted.flip(-1)).flip(-1)
-    farther = torch.where((before > 0) & (after > 0), torch.minimum(before, after), torch.maximum(before, after))
-    return torch.where(trusted, disparity, farther)
-
-
-def _last_trusted(disparity: Tensor, trusted: Tensor) -> Tensor:
-    """At each pixel, the disparity of the nearest trusted one to its left, itself included; 0 where there is none."""
-    columns = torch.arange(disparity.shape[-1], device=disparity.device).expand_as(disparity)
-    last = torch.where(trusted, columns, -1).cummax(dim=-1).values
-    return torch.where(last >= 0, disparity.gather(-1, last.clamp(min=0)), 0.0)

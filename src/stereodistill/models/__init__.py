@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 _CLASSES = {
-    "lite_stereo": "stereodistill.models.lite_stereo:LiteStereo",
+    "lite_stereo": "stereodistill.models.lite_stereo.network:LiteStereo",
     "lite_mono": "stereodistill.models.lite_mono:LiteMono",
-    "dispnet": "stereodistill.models.dispnet:DispNet",
-    "psmnet": "stereodistill.models.psmnet:PsmNet",
-    "vgg_mono": "stereodistill.models.vgg_mono:VggMono",
-    "recursive_mono": "stereodistill.models.recursive_mono:RecursiveMono",
-    "recursive": "stereodistill.models.recursive:Recursive",
+    "dispnet": "stereodistill.models.guo2018.dispnet:DispNet",
+    "psmnet": "stereodistill.models.guo2018.psmnet:PsmNet",
+    "vgg_mono": "stereodistill.models.guo2018.vgg_mono:VggMono",
+    "recursive_mono": "stereodistill.models.ye2021.recursive_mono:RecursiveMono",
+    "recursive": "stereodistill.models.ye2021.recursive:Recursive",
 }
 STEREO = ("lite_stereo", "dispnet", "psmnet", "recursive")
 """Networks with `forward(left, right) -> Prediction`."""

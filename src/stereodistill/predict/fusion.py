@@ -7,6 +7,7 @@ where the other one is poor.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -39,9 +40,23 @@ def fuse_by_borders(plain: Float[Tensor, "B 1 H W"], turned: Float[Tensor, "B 1 
     return _with_borders(plain, turned, torch.full_like(plain, 0.5), STEREO_BORDER)
 
 
+def fuse_flipped(disparity: np.ndarray, of_mirrored: np.ndarray) -> np.ndarray:
+    """`fuse_by_borders` of finished maps (H, W) in the same unit, 0 = unknown (Godard et al. 2017, section 3.3).
+
+    `of_mirrored` is the answer to the mirror image, not turned back.  Where one answer is unknown, the other stands
+    alone.  Returns (H, W) float32.
+    """
+    assert disparity.shape == of_mirrored.shape, f"{disparity.shape} and {of_mirrored.shape}"
+    plain, turned = (torch.from_numpy(np.float64(m))[None, None] for m in (disparity, of_mirrored[:, ::-1]))
+    fused = fuse_by_borders(plain, turned)
+    fused = torch.where(plain > 0, torch.where(turned > 0, fused, plain), turned)
+    return fused[0, 0].float().numpy()
+
+
 def _with_borders(plain: Tensor, turned: Tensor, share: Tensor, border: float) -> Tensor:
     """Mix with the `share` of `turned`, which goes to 1 at the left border and to 0 at the right one."""
-    place = torch.linspace(0, 1, plain.shape[-1], device=plain.device)
+    dtype = torch.promote_types(plain.dtype, torch.float32)
+    place = torch.linspace(0, 1, plain.shape[-1], dtype=dtype, device=plain.device)
     left = 1 - ((place - border) / border).clamp(0, 1)
     right = left.flip(-1)
     share = share * (1 - left - right) + left

@@ -13,7 +13,7 @@ import numpy as np
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import DISPARITY_SUFFIXES, read_disparity
 from stereodistill.io.images import read_image
-from stereodistill.models.sgbm import SGBM
+from stereodistill.predict.sgbm import SGBM
 
 Match: TypeAlias = tuple[np.ndarray, np.ndarray]
 """(disparity, confidence), both (H, W) float32; disparity 0 and confidence 0 where unknown."""

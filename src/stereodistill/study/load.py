@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from stereodistill.config import read_yaml
-from stereodistill.engine.joint import STEREO_WEIGHTS
 from stereodistill.engine.recipe import JointRecipe, Recipe
+from stereodistill.engine.start import STEREO_WEIGHTS
 from stereodistill.errors import UserError
 from stereodistill.evaluation import find_protocol
 from stereodistill.evaluation.metrics import DEPTH_METRICS, STEREO_METRICS

@@ -71,8 +71,14 @@ def claims_table(claims: Sequence[Claim], results: Results) -> Table:
     for claim in claims:
         verdict = judged(claim, results)
         cells = tuple(Cell(verdict[key]) for key in ("better", "worse", "ratio", "asked"))
-        rows.append(Row(f"{claim.text} ({claim.better} against {claim.worse}, {claim.metric})", cells,
-                        reference=True, note=verdict["verdict"]))  # fmt: skip
+        rows.append(
+            Row(
+                f"{claim.text} ({claim.better} against {claim.worse}, {claim.metric})",
+                cells,
+                reference=True,
+                note=verdict["verdict"],
+            )
+        )
     return Table("Claims", tuple(columns), tuple(rows))
 
 
@@ -86,8 +92,16 @@ def judged(claim: Claim, results: Results) -> dict[str, Any]:
     ratio = high / low if low else float("inf")
     shows = ratio > claim.ratio and apart
     verdict = "shows" if shows else "does not show" if ratio <= claim.ratio else "within the spread of the seeds"
-    return {"text": claim.text, "metric": claim.metric, "better": low, "worse": high, "ratio": ratio,
-            "asked": claim.ratio, "shows": shows, "verdict": verdict}  # fmt: skip
+    return {
+        "text": claim.text,
+        "metric": claim.metric,
+        "better": low,
+        "worse": high,
+        "ratio": ratio,
+        "asked": claim.ratio,
+        "shows": shows,
+        "verdict": verdict,
+    }
 
 
 def means(of_row: Mapping[int, Mapping[str, Any]]) -> dict[str, float | None]:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt
 
 from stereodistill.config import Config
-from stereodistill.engine.joint import STEREO_WEIGHTS
-from stereodistill.engine.recipe import Recipe, load_recipe
+from stereodistill.engine.recipe import Recipe
+from stereodistill.engine.stages import load_recipe
+from stereodistill.engine.start import STEREO_WEIGHTS
 from stereodistill.errors import UserError
 
 Size = tuple[PositiveInt, PositiveInt]

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from stereodistill.data import open_dataset
-from stereodistill.engine.recipe import JointRecipe, load_recipe
+from stereodistill.engine.recipe import JointRecipe
+from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
 from stereodistill.evaluation import evaluate
-from stereodistill.fit.judge import typical_rig
-from stereodistill.fit.show import say, train_shown
+from stereodistill.fitting.judge import typical_rig
+from stereodistill.fitting.show import say, train_shown
 from stereodistill.io.files import write_bytes
-from stereodistill.label import label
+from stereodistill.labels.make import label
 from stereodistill.study.pace import Job, Pace
 from stereodistill.study.plan import Study, StudyRow, World
 from stereodistill.study.worlds import render_world
@@ -102,8 +103,9 @@ class Runner:
         if path.is_file():
             return json.loads(path.read_text(encoding="utf-8"))
         say(f"judging {row.name} (seed {seed})", self.progress)
-        result = evaluate(data=data, protocol=self.study.protocol, weights=weights, device=self.device,
-                          progress=self.progress)  # fmt: skip
+        result = evaluate(
+            data=data, protocol=self.study.protocol, weights=weights, device=self.device, progress=self.progress
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, json.dumps({**result, "row": row.name, "seed": seed}, indent=1).encode())
         return result

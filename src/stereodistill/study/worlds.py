@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from stereodistill.data.writing import write_pair
-from stereodistill.fit.show import say
+from stereodistill.fitting.show import say
 from stereodistill.rng import rng
 from stereodistill.study.plan import World
 from stereodistill.synth import SynthDataset

@@ -18,9 +18,9 @@ from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.dataset import SynthDataset
 
 KINDS = {
-    "flying": "stereodistill.synth.flying",
-    "street": "stereodistill.synth.street",
-    "room": "stereodistill.synth.room",
+    "flying": "stereodistill.synth.flying.world",
+    "street": "stereodistill.synth.street.world",
+    "room": "stereodistill.synth.room.world",
 }
 """Kind -> module with `render(*, seed, indices, size, device, config, photos) -> SynthBatch`."""
 

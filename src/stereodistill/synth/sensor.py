@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stereodistill.config import Config
+from stereodistill.io.images import LUMA
 from stereodistill.rng import rng
 from stereodistill.synth.hashing import hash_uint32, normal_rows
 
@@ -115,7 +116,7 @@ def _expose(image: Tensor, p: dict[str, Tensor], keys: Tensor, config: SensorCon
         image = image.clamp_(1e-4, 1).pow_(p["gamma"].view(-1, 1, 1, 1))
     if config.grey_share:
         grey = p["grey"].view(-1, 1, 1, 1)
-        luma = 0.299 * image[:, :1] + 0.587 * image[:, 1:2] + 0.114 * image[:, 2:]
+        luma = LUMA[0] * image[:, :1] + LUMA[1] * image[:, 1:2] + LUMA[2] * image[:, 2:]
         image = torch.lerp(image, luma, grey)
     if config.noise:
         rows = hash_uint32(keys.to(image.device).view(-1, 1), torch.arange(height, device=image.device))

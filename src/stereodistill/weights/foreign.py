@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from stereodistill.errors import UserError
-from stereodistill.weights.sources import first_line
+from stereodistill.weights.locate import first_line
 
 
 def read_foreign(path: str | Path) -> dict[str, Any]:

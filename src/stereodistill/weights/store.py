@@ -18,7 +18,7 @@ from stereodistill.errors import UserError
 from stereodistill.io.files import write_bytes
 from stereodistill.models import build
 from stereodistill.weights.header import FORMAT, WeightsHeader, header_text, parse_header
-from stereodistill.weights.sources import CONFIG, PICKLE_SUFFIXES, TENSORS, first_line, shipped, tensor_file
+from stereodistill.weights.locate import CONFIG, PICKLE_SUFFIXES, TENSORS, first_line, shipped, tensor_file
 
 _METADATA_KEY = "stereodistill"
 

@@ -1,0 +1,1 @@
+"""Augmentation of a pair: geometry, colour, and what goes wrong in each camera alone."""

@@ -1,0 +1,150 @@
+"""Own footage to a monocular network in one call: check, label, distil, evaluate, export, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stereodistill.data import StereoDataset, check_dataset, open_dataset
+from stereodistill.errors import UserError
+from stereodistill.fitting.finetune import finetune_teacher, require_network
+from stereodistill.fitting.judge import judge, typical_rig, validation
+from stereodistill.fitting.one_rig import OneRig
+from stereodistill.fitting.page import fit_page
+from stereodistill.fitting.plan import Asked, FitPlan, keep_plan, make_plan, training_recipe
+from stereodistill.fitting.show import say, train_shown
+from stereodistill.io.files import write_bytes
+from stereodistill.labels.dataset import LabelledDataset
+from stereodistill.labels.make import label
+from stereodistill.predict import load_teacher
+from stereodistill.progress import progress as show_progress
+from stereodistill.types import Rig
+
+__all__ = ["fit"]
+
+
+def fit(
+    data: str | Path,
+    out: str | Path,
+    *,
+    teacher: str = "lite_stereo",
+    student: str = "lite_mono",
+    layout: str = "auto",
+    rig: Rig | None = None,
+    finetune: str = "none",
+    minutes: float | None = None,
+    epochs: float | None = None,
+    val_fraction: float = 0.1,
+    resume: bool = False,
+    device: str = "auto",
+    seed: int = 0,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Turn stereo pairs into a monocular depth network; returns what `out/metrics.json` holds.
+
+    Writes `out/labels`, `out/weights`, `out/model.onnx`, `out/report.html` and `out/metrics.json`.
+
+    Args:
+        data: pairs that `open_dataset` understands, with `layout` and `rig` as there.
+        teacher, student: see `load_teacher` and `models.build`.
+        finetune: `none`; `unsup` first adapts the teacher to the pairs, without labels (Guo et al. 2018, step 2).
+        minutes, epochs: `minutes` bounds the whole run, `epochs` the student's training; without either, 50
+            epochs and at least 1500 steps.
+        val_fraction: share of the pairs that is held out, in whole stretches of the sequence.
+        resume: go on with the run that `out` holds, from its last checkpoint; all else must be as at its start.
+
+    Raises:
+        UserError: data that `check` finds unfit, a folder that holds another run, anything unusable.
+    """
+    start_s, out = time.monotonic(), Path(out)
+    asked = Asked(
+        data=str(data), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig), finetune=finetune,
+        minutes=minutes, epochs=epochs, val_fraction=val_fraction,
+    )  # fmt: skip
+    asked.refuse_odd()
+    dataset = open_dataset(data, layout=layout, rig=rig)
+    plan, is_new = make_plan(out, dataset, asked, resume)
+    matcher = load_teacher(teacher, device)
+    network = require_network(matcher) if finetune == "unsup" else None
+    if is_new:
+        # Only now, so that a mistake leaves no run behind that would have to be resumed or deleted.
+        _refuse_unfit(dataset, progress)
+        keep_plan(out, plan)
+    if network is not None:
+        matcher = finetune_teacher(out / "teacher", network, dataset, plan, resume, device, progress)
+    say(f"labelling {len(dataset)} pairs with the teacher {matcher.name}", progress)
+    label(dataset, matcher, out / "labels", device=device, progress=progress)
+    left_s = None if minutes is None else minutes * 60 - (time.monotonic() - start_s)
+    plan, recipe = training_recipe(out, plan, left_s, device)
+    rig_fields = typical_rig(dataset)
+    train_set, val_set = (
+        OneRig(LabelledDataset(out / "labels", dataset, names=names), rig_fields["baseline_m"] if rig_fields else None)
+        for names in (plan.train_names, plan.val_names)
+    )
+    train_shown(
+        "training the student",
+        recipe,
+        out,
+        shown=progress,
+        resume=resume,
+        device=device,
+        samples=train_set,
+        validate=validation(val_set, plan.size),
+        header={"rig": rig_fields, "teacher_hash": matcher.hash},
+    )
+    return _finish(out, dataset, plan, matcher, start_s, device, progress)
+
+
+def _plain(rig: Rig | None) -> dict[str, float] | None:
+    return None if rig is None else {name: float(value) for name, value in asdict(rig).items()}
+
+
+def _refuse_unfit(dataset: StereoDataset, progress: bool) -> None:
+    with show_progress("checking", progress) as report:
+        findings = check_dataset(dataset, progress=report).findings
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        first = errors[0]
+        raise UserError(f"{first.message} ({first.where}): {first.remedy}; see `stereodistill check`")
+
+
+def _finish(
+    out: Path, dataset: StereoDataset, plan: FitPlan, matcher, start_s: float, device: str, progress: bool
+) -> dict[str, Any]:
+    """Judge on the held-out stretches, export, write metrics and the report."""
+    say("judging on the held-out pairs", progress)
+    val_labels, train_labels = (
+        LabelledDataset(out / "labels", dataset, names=names) for names in (plan.val_names, plan.train_names)
+    )
+    results = judge(dataset, val_labels, train_labels, out / "weights", matcher, device, progress)
+    onnx = _try_export(out)
+    summary = {
+        "teacher": matcher.name,
+        "student": plan.asked.student,
+        "num_train": len(plan.train_names),
+        "num_val": len(plan.val_names),
+        "input_size": list(plan.size),
+        "steps": plan.steps,
+        "minutes": (time.monotonic() - start_s) / 60,
+        "onnx": onnx,
+        "held_out": results,
+    }
+    write_bytes(out / "metrics.json", json.dumps(summary, indent=1).encode())
+    fit_page(out, dataset, val_labels, summary, device)
+    return summary
+
+
+def _try_export(out: Path) -> str:
+    """Write `model.onnx`; without the export extra say how to get it instead of failing the whole run."""
+    from stereodistill.onnx_export import export
+
+    try:
+        export(out / "weights", out / "model.onnx")
+    except UserError as error:
+        if "[export]" not in str(error):
+            raise
+        return f"not written: {error}"
+    return "model.onnx"

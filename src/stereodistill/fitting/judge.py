@@ -1,0 +1,103 @@
+"""How good a student is on pairs it has not seen: against the teacher's labels, and against ground truth if any."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stereodistill.data import StereoDataset
+from stereodistill.engine.batches import Samples
+from stereodistill.evaluation import constant_baseline, evaluate
+from stereodistill.labels.dataset import LabelledDataset
+from stereodistill.ops.geometry import resize_pair
+from stereodistill.types import Rig
+
+Results = dict[str, dict[str, dict[str, Any]]]
+"""Row -> data set -> what `evaluate` returns."""
+MAX_QUICK = 24
+LABELS, TRUTH = "teacher's labels", "ground truth"
+
+
+def judge(
+    dataset: StereoDataset,
+    val: LabelledDataset,
+    train: LabelledDataset,
+    weights: Path,
+    teacher: Any,
+    device: str,
+    progress: bool = False,
+) -> Results:
+    """Score the student and a constant on the held-out labels, and with the teacher on held-out ground truth."""
+    if not len(val):
+        return {}
+    constant = constant_baseline(train)
+    score = partial(evaluate, protocol="depth" if typical_rig(dataset) else "stereo", device=device, progress=progress)
+    rows: Results = {"student": {}, constant.name: {}}
+    truth = Named(dataset, val.names).with_truth()
+    for name, data in ((LABELS, val), (TRUTH, truth)):
+        if len(data):
+            rows["student"][name] = score(data=data, weights=weights)
+            rows[constant.name][name] = score(data=data, source=constant)
+    if len(truth):
+        rows["teacher"] = {TRUTH: score(data=truth, weights=teacher)}
+    return rows
+
+
+def validation(val: Samples, size: tuple[int, int]) -> Callable[[nn.Module], dict[str, float]] | None:
+    """A quick score during training: mean `|d - d_teacher| / (d + d_teacher)` on a few held-out pairs.
+
+    Bounded by 1 a pixel, so that the sky, where both are almost 0, does not drown the rest; needs no rig.
+    """
+    if not len(val):
+        return None
+    picked = range(0, len(val), -(-len(val) // MAX_QUICK))
+    pairs = [resize_pair(val.load(index), size) for index in picked]
+
+    def score(network: nn.Module) -> dict[str, float]:
+        device = next(network.parameters()).device
+        errors = []
+        for pair in pairs:
+            image = pair.left.image[None].to(device, memory_format=torch.channels_last)
+            disparity = network(image).disparities[0][0].float().cpu()
+            ours, theirs = disparity[pair.left.valid], pair.left.disparity[pair.left.valid]
+            errors.append(float(((ours - theirs).abs() / (ours + theirs)).mean()))
+        return {"difference_to_teacher": statistics.fmean(errors)}
+
+    return score
+
+
+def typical_rig(dataset: StereoDataset) -> dict[str, float] | None:
+    """The rig that most pairs have, as a weights header keeps it; None when any looked-at pair has none."""
+    step = max(1, len(dataset) // 20)
+    rigs = [dataset.load(index).rig for index in range(0, len(dataset), step)]
+    if not all(rig.is_metric for rig in rigs):
+        return None
+    middle = sorted(rigs, key=lambda rig: rig.focal_px / rig.width)[len(rigs) // 2]
+    return {name: float(getattr(middle, name)) for name in Rig.__dataclass_fields__}
+
+
+class Named:
+    """The named pairs of a dataset, ground truth and all."""
+
+    def __init__(self, dataset: StereoDataset, names: list[str]):
+        place = {name: index for index, name in enumerate(dataset.names)}
+        self.dataset, self.names = dataset, list(names)
+        self.indices = [place[name] for name in names]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def load(self, index: int):
+        """Pair `index` of the subset."""
+        return self.dataset.load(self.indices[index])
+
+    def with_truth(self) -> Named:
+        """Those of the pairs that have ground truth of their left view."""
+        known = [name for index, name in enumerate(self.names) if bool(self.load(index).left.valid.any())]
+        return Named(self.dataset, known)

@@ -1,0 +1,1 @@
+"""The networks of Guo et al. (ECCV 2018)."""

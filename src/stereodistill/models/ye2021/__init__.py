@@ -1,0 +1,1 @@
+"""The networks of Ye et al. (TIP 2021)."""

@@ -1,0 +1,1 @@
+"""The world `flying`: textured layers in front of each other."""

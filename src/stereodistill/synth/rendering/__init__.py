@@ -1,0 +1,1 @@
+"""From a scene to both pictures: shading, shadows, edges, disparity."""

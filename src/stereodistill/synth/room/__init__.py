@@ -1,0 +1,1 @@
+"""The world `room`: walls and furniture under a lamp."""

@@ -1,0 +1,1 @@
+"""The world `street`: a road between houses, trees and cars."""
