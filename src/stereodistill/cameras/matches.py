@@ -94,9 +94,7 @@ def _features(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return points_l, points_r
 
 
-def _place(
-    left: np.ndarray, right: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _place(left: np.ndarray, right: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Matches whose right point was found again by tracking, there and back, at a place finer than a pixel."""
     if not len(first):
         return first, second

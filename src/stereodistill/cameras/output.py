@@ -19,6 +19,11 @@ HEADER = "rectified.json"
 SUFFIXES = ("png", "jpg")
 
 
+def is_rectified(folder: Path) -> bool:
+    """Whether the pairs of a folder were made by `rectify` or `rectify --refine`."""
+    return (folder / HEADER).is_file()
+
+
 class PairFolder:
     """Pairs in the folder layout, written one by one.
 

@@ -17,7 +17,7 @@ from stereodistill.cameras.dialects import read_calibration
 from stereodistill.cameras.model import StereoCalibration
 from stereodistill.cameras.motion import MotionGate
 from stereodistill.cameras.output import PairFolder
-from stereodistill.cameras.probe import PROBED, RowCheck, check_rows
+from stereodistill.cameras.probe import PROBED, STALE_PX, RowCheck, check_rows
 from stereodistill.cameras.rectification import Rectification, stereo_rectify
 from stereodistill.cameras.sources import Footage, RawPair, SourceOptions, open_source
 from stereodistill.cameras.sources.footage import Pictures
@@ -26,6 +26,7 @@ from stereodistill.errors import UserError
 from stereodistill.types import Rig
 
 Report = Callable[..., None]
+_MENTIONED_SHARE = 0.0005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,33 @@ class RectifySummary:
     share_empty: float
     """Share of the left picture that rectification left empty."""
     notes: tuple[str, ...]
+
+    @property
+    def is_stale(self) -> bool:
+        """Rows are still off by so much that the cameras must have moved since they were calibrated."""
+        return self.rows is not None and self.rows.is_measured and self.rows.after_px > STALE_PX
+
+    def lines(self) -> list[str]:
+        """For people."""
+        rig, rows, (height, width) = self.rig, self.rows, self.size
+        lines = [f"{self.title}: {self.num_new} pairs rectified, {self.num_old} were there: {self.out}"]
+        if self.num_still:
+            lines.append(f"  {self.num_still} frames left out: the camera had hardly moved")
+        lines += [f"  {note}" for note in self.notes]
+        lens = f"focal length {rig.focal_px:.1f} px, baseline {rig.baseline_m:.4f} m, offset {rig.doffs_px:.2f} px"
+        lines.append(f"  {width}x{height}, {lens}")
+        if self.share_empty > _MENTIONED_SHARE:
+            lines.append(
+                f"  {self.share_empty:.1%} of the left pictures are empty, marked in seen_left.png: not learned"
+            )
+        if rows is not None and rows.is_measured:
+            off = f"{rows.before_px:.1f} px off before, {rows.after_px:.2f} px after"
+            lines.append(f"  rows: {off} (median of {rows.num_pairs} pairs)")
+        elif rows is not None:
+            lines.append("  rows: not measured, the first pairs show too little")
+        if self.is_stale:
+            lines.append("  that is much: the cameras have moved since they were calibrated")
+        return lines
 
 
 def rectify(
@@ -133,7 +161,12 @@ class _Job:
     """Decoding and writing run in threads; order, motion and the first pairs are judged here, one after another."""
 
     def __init__(
-        self, footage: Footage, rectification: Rectification, folder: PairFolder, options: RectifyOptions, report: Report
+        self,
+        footage: Footage,
+        rectification: Rectification,
+        folder: PairFolder,
+        options: RectifyOptions,
+        report: Report,
     ):
         self._footage, self._rectification, self._folder = footage, rectification, folder
         self._options, self._report = options, report

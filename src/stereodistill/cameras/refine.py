@@ -92,7 +92,7 @@ def refine_pairs(
     before = float(np.median(np.abs(np.concatenate([matches.rows_px for matches in found.values()]))))
     if before > _RAW_PX * unit_px:
         raise UserError(
-            f"{pairs}: rows are off by {before:.1f} px: raw pictures, not nearly rectified ones; they need the cameras' "
+            f"{pairs}: rows are off by {before:.1f} px: raw pictures, not nearly rectified ones; they need a "
             "calibration: `stereodistill rectify SOURCE --calibration FILE --out pairs`"
         )
     correction = estimate(list(found.values()), focal_px)
@@ -158,7 +158,9 @@ def _measure(
     def measure(index: int) -> tuple[Matches, Rig]:
         pair = dataset.load(index)
         if pair.size != size:
-            raise UserError(f"pair {pair.name}: pictures of {pair.size[1]}x{pair.size[0]}, others of {size[1]}x{size[0]}")
+            raise UserError(
+                f"pair {pair.name}: pictures of {pair.size[1]}x{pair.size[0]}, others of {size[1]}x{size[0]}"
+            )
         return match_views(*_pictures(dataset, index)), pair.rig
 
     with ThreadPoolExecutor(_num_workers()) as pool:
@@ -176,23 +178,21 @@ def _measure(
     return found, rigs[0]
 
 
-def _refuse_disagreement(
-    found: dict[int, Matches], correction: Correction, unit_px: float, pairs: str | Path
-) -> None:
+def _refuse_disagreement(found: dict[int, Matches], correction: Correction, unit_px: float, pairs: str | Path) -> None:
     rows = [mended(matches, correction).rows_px for matches in found.values()]
     medians = np.array([np.median(values) for values in rows])
     odd = np.abs(medians - np.median(medians)) > _ODD_PAIR_PX * unit_px
     if odd.mean() > _ODD_SHARE:
         raise UserError(
-            f"{pairs}: the pairs disagree: after the best common correction the rows of {odd.sum()} of {len(odd)} pairs "
-            f"are still off, by {np.abs(medians[odd]).min():.1f} to {np.abs(medians[odd]).max():.1f} px: not one rig, or "
+            f"{pairs}: the pairs disagree: after the best common correction the rows of {odd.sum()} of {len(odd)} "
+            f"pairs are still off, by up to {np.abs(medians[odd]).max():.1f} px: not one rig, or "
             "cameras that move against each other; mend pairs of one rig and one day at a time"
         )
     remaining = float(np.median(np.abs(np.concatenate(rows))))
     if remaining > _REMAINING_PX * unit_px:
         raise UserError(
-            f"{pairs}: no rigid correction brings the rows together ({remaining:.1f} px remain): raw pictures with lens "
-            "distortion?  Then `stereodistill rectify SOURCE --calibration FILE`"
+            f"{pairs}: no rigid correction brings the rows together ({remaining:.1f} px remain): raw pictures with "
+            "lens distortion?  Then `stereodistill rectify SOURCE --calibration FILE`"
         )
 
 
@@ -231,7 +231,12 @@ def _folder(out: Path, pairs: str | Path, warp: _Warp, suffix: str) -> PairFolde
 
 
 def _write(
-    dataset: StereoDataset, warp: _Warp, folder: PairFolder, rig: Rig, size: tuple[int, int], report: Callable[..., None]
+    dataset: StereoDataset,
+    warp: _Warp,
+    folder: PairFolder,
+    rig: Rig,
+    size: tuple[int, int],
+    report: Callable[..., None],
 ) -> int:
     """Write every pair that is not there yet; returns how many there are then."""
     rows, columns = warp.margin

@@ -1,8 +1,8 @@
 """One rigid correction of a nearly rectified rig, from matches of many pairs.
 
 The right camera of a bumped rig is turned against the left one (pitch, yaw, roll), shows a slightly larger or shifted
-picture (zoom, y-offset), and stands a little lower or further ahead (the baseline's direction).  All of it can be undone
-by one homography per view.  What rows cannot tell, the shift along them, is left as it is at the picture's centre.
+picture (zoom, y-offset), and stands a little lower or further ahead (the baseline's direction).  One homography per view
+can undo all of it.  What rows cannot tell, the shift along them, is left as it is at the picture's centre.
 
 Yaw and the baseline's direction are always estimated, since the other parameters would take their place and be wrong
 (pitch and y-offset above all).  They are undone only where rows ask for it: they bend pictures along the rows, where
@@ -24,10 +24,8 @@ _NUM_SAFE = 4
 _BENT_PX, _WORTHWHILE = 0.35, 0.8
 """The others are, too, where rows would else be off by more than this, and come down to this share by it."""
 _PRIOR = np.array([np.radians(0.5), 0.01, np.radians(2), 0.02, np.radians(0.5), np.radians(0.5), np.radians(0.5)])
-"""Standard deviations: angles, y-offset in focal lengths, zoom as a share.  Wide; they decide only what matches cannot."""
+"""Standard deviations: angles, y-offset in focal lengths, zoom as a share; they decide only what matches cannot."""
 _NOISE_PX = 0.3
-_GOOD_PX, _WORTHWHILE = 0.25, 0.8
-"""Rows that are better than this need no more parameters; else the rest must come down to this share."""
 _NUM_STEPS = 24
 _NUM_DRAWS = 200
 _FEW_PAIRS = 4
@@ -55,7 +53,7 @@ class Correction:
         return _homographies(_undone(self.values, self.bends), self.focal_px, self.size, self.shift_px)
 
     def figures(self) -> dict[str, float]:
-        """`y_offset_px` (right lies lower, at the centre), `pitch_deg` (the same as an angle), `roll_deg`, `zoom`, ..."""
+        """`y_offset_px` (right lies lower, at the centre), `pitch_deg` (that as an angle), `roll_deg`, `zoom`, ..."""
         return _figures(self.values, self.focal_px) | {"doffs_px": self.shift_px}
 
     def lines(self) -> list[str]:
@@ -72,7 +70,9 @@ class Correction:
             told = ", ".join(f"{n[:-4].replace('_', ' ')} {figures[n]:+.3f} ± {spread[n]:.3f}" for n in names)
             found.append(f"in degrees: {told}")
         if self.shift_px:
-            found.append(f"shifted by {self.shift_px:.1f} px: the farthest things had disparity {-self.shift_px:.1f} px")
+            found.append(
+                f"shifted by {self.shift_px:.1f} px: the farthest things had disparity {-self.shift_px:.1f} px"
+            )
         return found
 
 
@@ -147,9 +147,7 @@ def _fit(left: np.ndarray, right: np.ndarray, focal_px: float, size: tuple[int, 
     return values
 
 
-def _spread(
-    pairs: list[Matches], values: np.ndarray, focal_px: float, size: tuple[int, int]
-) -> dict[str, float]:
+def _spread(pairs: list[Matches], values: np.ndarray, focal_px: float, size: tuple[int, int]) -> dict[str, float]:
     """One standard deviation of each figure over draws of the pairs with replacement (of parts of few pairs)."""
     if len(pairs) < _FEW_PAIRS:
         generator = np.random.default_rng(0)

@@ -12,7 +12,6 @@ from stereodistill.cli.options import BaselineM, Device, FocalPx, Seed, Width, r
 from stereodistill.errors import UserError
 
 if TYPE_CHECKING:
-    from stereodistill.cameras.rectify import RectifySummary
     from stereodistill.cameras.refine import RefineSummary
 
 
@@ -21,8 +20,8 @@ def rectify(
         list[Path],
         typer.Argument(
             metavar="SOURCE [RIGHT]",
-            help="Folder of pairs, EuRoC/ASL or KITTI raw recording, video or pictures with both views in one, ROS bag; "
-            "or two videos or folders, left and right.",
+            help="Folder of pairs, EuRoC/ASL or KITTI raw recording, ROS bag, video or pictures with both views in "
+            "one; or two videos or folders, left and right.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the pairs; a stopped run goes on.")],
@@ -36,9 +35,7 @@ def rectify(
     layout: Annotated[
         str, typer.Option("--layout", help="sbs, rl, tb, bt (both views in one picture); else as for other verbs.")
     ] = "auto",
-    topics: Annotated[
-        tuple[str, str] | None, typer.Option("--topics", metavar="LEFT RIGHT", help="Of a bag.")
-    ] = None,
+    topics: Annotated[tuple[str, str] | None, typer.Option("--topics", metavar="LEFT RIGHT", help="Of a bag.")] = None,
     offset_frames: Annotated[
         int, typer.Option("--offset-frames", help="Left frame i belongs to right frame i + N (two videos).")
     ] = 0,
@@ -113,35 +110,10 @@ def rectify(
     )  # fmt: skip
     paths = source[0] if len(source) == 1 else (source[0], source[1])
     with progress("rectifying") as report:
-        told(*rectified(rectify_footage(paths, calibration, out, options, report=report)))
-
-
-def rectified(done: RectifySummary) -> list[str]:
-    """What was rectified, for people."""
-    from stereodistill.cameras.probe import STALE_PX
-
-    rig, height, width = done.rig, *done.size
-    lines = [f"{done.title}: {done.num_new} pairs rectified, {done.num_old} were there: {done.out}"]
-    if done.num_still:
-        lines.append(f"  {done.num_still} frames left out: the camera had hardly moved")
-    lines += [f"  {note}" for note in done.notes]
-    lines.append(
-        f"  {width}x{height}, focal length {rig.focal_px:.1f} px, baseline {rig.baseline_m:.4f} m, offset "
-        f"{rig.doffs_px:.2f} px"
-    )
-    if done.share_empty:
-        lines.append(f"  {done.share_empty:.1%} of the left pictures is empty; seen_left.png keeps it out of training")
-    folder = shlex.quote(str(done.out))
-    next_line = f"Next: stereodistill fit {folder} --out runs/mine"
-    rows = done.rows
-    if rows is not None and rows.is_measured:
-        lines.append(f"  rows: {rows.before_px:.1f} px off before, {rows.after_px:.2f} px after (median, {rows.num_pairs} pairs)")
-        if rows.after_px > STALE_PX:
-            lines.append("  that is much: the cameras have moved since they were calibrated")
-            next_line = f"Next: stereodistill rectify {folder} --refine --out {shlex.quote(str(done.out) + '_mended')}"
-    elif rows is not None:
-        lines.append("  rows: not measured, the first pairs show too little")
-    return [*lines, next_line]
+        done = rectify_footage(paths, calibration, out, options, report=report)
+    folder = shlex.quote(str(out))
+    mend = f"rectify {folder} --refine --out {shlex.quote(f'{out}_mended')}"
+    told(*done.lines(), f"Next: stereodistill {mend if done.is_stale else f'fit {folder} --out runs/mine'}")
 
 
 def _mended(done: RefineSummary) -> list[str]:

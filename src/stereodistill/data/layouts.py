@@ -22,7 +22,8 @@ LAYOUTS = ("auto", "folder", "kitti", "csv", "pair", "sbs")
 UNDERSTOOD = (
     "left/NAME.png + right/NAME.png, a KITTI tree (image_02/data + image_03/data, image_2 + image_3, "
     "image_0 + image_1), a CSV file with columns left,right, one folder with left*/right* images, "
-    "or a side-by-side video or image folder (layout 'sbs')"
+    "or a side-by-side video or image folder (layout 'sbs'); recordings of raw cameras (ROS bags, EuRoC) become "
+    "pairs by `stereodistill rectify`"
 )
 TRUTH_SUFFIXES = (".png", ".pfm", ".npy")
 _MAX_DEPTH = 3

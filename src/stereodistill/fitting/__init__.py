@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stereodistill.cameras.output import is_rectified
+from stereodistill.cameras.rectify import RectifyOptions, SourceOptions, rectify
 from stereodistill.data import StereoDataset, check_dataset, open_dataset
 from stereodistill.errors import UserError
 from stereodistill.fitting.finetune import finetune_teacher, require_network
@@ -39,6 +41,7 @@ def fit(
     epochs: float | None = None,
     val_fraction: float = 0.1,
     resume: bool = False,
+    calibration: str | Path | None = None,
     device: str = "auto",
     seed: int = 0,
     progress: bool = False,
@@ -55,11 +58,15 @@ def fit(
             epochs and at least 1500 steps.
         val_fraction: share of the pairs that is held out, in whole stretches of the sequence.
         resume: go on with the run that `out` holds, from its last checkpoint; all else must be as at its start.
+        calibration: of raw cameras (see `cameras.read_calibration`); `data` is then raw footage, which is rectified to
+            `out/pairs` first.
 
     Raises:
         UserError: data that `check` finds unfit, a folder that holds another run, anything unusable.
     """
     start_s, out = time.monotonic(), Path(out)
+    if calibration is not None:
+        data, layout = _rectified(data, calibration, out, layout, rig, progress), "auto"
     asked = Asked(
         data=str(data), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig), finetune=finetune,
         minutes=minutes, epochs=epochs, val_fraction=val_fraction,
@@ -93,9 +100,23 @@ def fit(
         device=device,
         samples=train_set,
         validate=validation(val_set, plan.size),
-        header={"rig": rig_fields, "teacher_hash": matcher.hash},
+        header={"rig": rig_fields, "teacher_hash": matcher.hash, "rectified": is_rectified(Path(data))},
     )
     return _finish(out, dataset, plan, matcher, start_s, device, progress)
+
+
+def _rectified(
+    source: str | Path, calibration: str | Path, out: Path, layout: str, rig: Rig | None, progress: bool
+) -> Path:
+    """Pairs made of raw footage, or what is missing of them."""
+    if rig is not None:
+        raise UserError("the rig was given twice: a calibration of the raw cameras says what that of the pairs is")
+    options = RectifyOptions(source=SourceOptions(layout=layout))
+    with show_progress("rectifying", progress) as report:
+        done = rectify(source, calibration, out / "pairs", options, report=report)
+    for line in done.lines():
+        say(line, progress)
+    return done.out
 
 
 def _plain(rig: Rig | None) -> dict[str, float] | None:
