@@ -1,8 +1,8 @@
 """One rigid correction of a nearly rectified rig, from matches of many pairs.
 
 The right camera of a bumped rig is turned against the left one (pitch, yaw, roll), shows a slightly larger or shifted
-picture (zoom, y-offset), and stands a little lower or further ahead (the baseline's direction).  One homography per view
-can undo all of it.  What rows cannot tell, the shift along them, is left as it is at the picture's centre.
+picture (zoom, y-offset), and stands a little lower or further ahead (the baseline's direction).  One homography per
+view can undo all of it.  What rows cannot tell, the shift along them, is left as it is at the picture's centre.
 
 Yaw and the baseline's direction are always estimated, since the other parameters would take their place and be wrong
 (pitch and y-offset above all).  They are undone only where rows ask for it: they bend pictures along the rows, where
