@@ -86,7 +86,7 @@ def raw_rig() -> RawRig:
         matrix=np.array([[259.0, 0, 163], [0, 258.5, 122], [0, 0, 1]]), distortion=np.array(lens) * 1.1,
         model="pinhole", size=SIZE,
     )  # fmt: skip
-    rotation = cv2.Rodrigues(np.array([0.012, -0.01, 0.02]))[0]
+    rotation = cv2.Rodrigues(np.array([-0.012, -0.01, 0.02]))[0]
     return RawRig(
         StereoCalibration(
             left=left, right=right, rotation=rotation, translation_m=np.array([-0.1, 0.001, -0.002]), source="test"
@@ -113,3 +113,15 @@ def peak_mb() -> Callable[[Callable[[], None]], float]:
             tracemalloc.stop()
 
     return measure
+
+
+@pytest.fixture(scope="session")
+def scene_views() -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+    """Rectified (left, right), uint8 (240, 320), of a moment of the scene."""
+
+    def views(index: int) -> tuple[np.ndarray, np.ndarray]:
+        inner = slice(MARGIN, MARGIN + SIZE[0]), slice(MARGIN, MARGIN + SIZE[1])
+        left, right = scene(index)
+        return left[inner], right[inner]
+
+    return views

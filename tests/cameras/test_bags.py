@@ -195,7 +195,9 @@ def test_no_matching_stamps(tmp_path: Path, raw_pairs: list[Pair]) -> None:
         for index, (left, right) in enumerate(raw_pairs):
             bag.image("/left", START_NS + index * STEP_NS, left, "mono8", width=320)
             bag.image("/right", START_NS + index * STEP_NS + 20_000_000, right, "mono8", width=320)
-    with pytest.raises(UserError, match=r"no matching time stamps: the nearest .* are 20.0 ms apart, .* --tolerance-ms"):
+    with pytest.raises(
+        UserError, match=r"no matching time stamps: the nearest .* are 20.0 ms apart, .* --tolerance-ms"
+    ):
         read(bag.path)
     assert len(read(bag.path, tolerance_ms=24)) == len(raw_pairs)
 
@@ -244,6 +246,8 @@ def test_reading_a_bag_streams(tmp_path: Path, kind: str, peak_mb: Callable[[Cal
 
     def through() -> None:
         source = open_source((bag.path,), SourceOptions())
-        assert sum(raw is not None and raw.load()[0].shape == (200, 400) for raw in source.pairs(lambda *_: True)) == 400
+        assert (
+            sum(raw is not None and raw.load()[0].shape == (200, 400) for raw in source.pairs(lambda *_: True)) == 400
+        )
 
     assert peak_mb(through) < 16

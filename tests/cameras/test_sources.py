@@ -73,7 +73,7 @@ def test_kitti_raw_drive_is_matched_by_its_time_stamps(tmp_path: Path, raw_pairs
             lines.append(f"2011-09-26 13:02:{25 + index / 10 + late / 1e6:012.9f}")
         (tmp_path / camera / "timestamps.txt").write_text("\n".join(lines) + "\n")
     found = read(tmp_path)
-    assert list(found)[0] == "0000000000"
+    assert next(iter(found)) == "0000000000"
     assert_same(found, raw_pairs)
 
 
@@ -91,7 +91,9 @@ def test_an_unclear_layout_is_asked_for(tmp_path: Path, raw_pairs: list[Pair]) -
     with pytest.raises(UserError, match="no stereo pairs"):
         read(tmp_path)
     write_video(tmp_path / "one.avi", [raw_pairs[0][0]])
-    with pytest.raises(UserError, match="320x240 are not two views in one; the calibration's are 320x240; say --layout"):
+    with pytest.raises(
+        UserError, match="320x240 are not two views in one; the calibration's are 320x240; say --layout"
+    ):
         read(tmp_path / "one.avi", view_size=(240, 320))
 
 

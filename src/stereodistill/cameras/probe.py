@@ -41,24 +41,28 @@ def check_rows(pairs: list[Pictures], rectification: Rectification, title: str) 
     Raises:
         UserError: the rows are far off after rectification, or the views are exchanged.
     """
-    before, after = [], []
+    before, after, usable = [], [], []
     for left, right in pairs:
-        if left.shape[:2] != rectification.raw_size or right.shape[:2] != rectification.raw_size:
-            rectification.apply(left, right)  # says which size was expected
-        first, second, valid_left, valid_right = rectification.apply(left, right)
-        found = match_views(first, second)
-        found = found.select(_inside(found.left, valid_left) & _inside(found.right, valid_right))
+        found = _rectified(left, right, rectification)
         if len(found) >= MIN_MATCHES:
             after.append(found)
             before.append(match_views(left, right))
+            usable.append((left, right))
     if not after:
         return RowCheck(0.0, 0.0, 0)
     rows = RowCheck(_median_rows(before), _median_rows(after), len(after))
     unit_px = max(1.0, rectification.size[1] / WORKING_WIDTH)
+    if rows.after_px > STALE_PX * unit_px:
+        exchanged = _median_rows([_rectified(right, left, rectification) for left, right in usable])
+        if exchanged < STALE_PX * unit_px:
+            raise UserError(
+                f"{title}: left and right are exchanged: rows are off by {rows.after_px:.1f} px after rectification, "
+                f"and by {exchanged:.1f} px with the views the other way round; exchange the two cameras of the source"
+            )
     disparity = np.concatenate([found.disparity_px for found in after])
     if float((disparity < _NEGATIVE_PX * unit_px).mean()) > _MANY_NEGATIVE:
         raise UserError(
-            f"{title}: left and right are exchanged, or the pictures are mirrored: after rectification "
+            f"{title}: the pictures are mirrored, or left and right are exchanged: after rectification "
             f"{float((disparity < 0).mean()):.0%} of the matches have a negative disparity; exchange the two cameras "
             "of the source, or those of the calibration"
         )
@@ -69,6 +73,13 @@ def check_rows(pairs: list[Pictures], rectification: Rectification, title: str) 
             "picture size?)"
         )
     return rows
+
+
+def _rectified(left: np.ndarray, right: np.ndarray, rectification: Rectification) -> Matches:
+    """Matches of a rectified pair that do not lie on what is empty."""
+    first, second, valid_left, valid_right = rectification.apply(left, right)
+    found = match_views(first, second)
+    return found.select(_inside(found.left, valid_left) & _inside(found.right, valid_right))
 
 
 def _median_rows(found: list[Matches]) -> float:
