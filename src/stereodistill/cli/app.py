@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stereodistill.cli import footage, learning, network, studies
+from stereodistill.cli import calibration, footage, learning, network, studies
 
 
 class Stopped(BaseException):
@@ -55,6 +55,7 @@ def _about(
 
 for _verb in (
     learning.demo,
+    calibration.calibrate,
     footage.check,
     learning.fit,
     footage.label,
