@@ -179,7 +179,7 @@ def test_two_folders_and_views_that_are_left_out(board_pictures, calibrate, tmp_
 
 
 def test_what_is_missing_is_said(studio, calibrate, tmp_path):
-    upper = [pose for pose in ((p[0], -0.07, *p[2:]) for p in studio.poses) if pose[2] > 0.5]
+    upper = [pose for pose in ((p[0], -0.1, *p[2:]) for p in studio.poses) if pose[2] > 0.54]
     code, said, _, _ = calibrate(
         replace(studio, poses=tuple(upper), columns=7, rows=4).write(tmp_path / "p"), board="7x4"
     )
@@ -194,9 +194,8 @@ def test_a_degenerate_set_is_refused_and_not_written(studio, calibrate, tmp_path
     code, said, values, out = calibrate(replace(studio, poses=flat).write(tmp_path / "p"))
     assert code == 1
     assert "must not be used: the board has nearly one direction in all views" in said
-    assert values["usable"] is False
+    assert (values["usable"], len(values["refusals"])) == (False, 1)
     assert not out.exists()
-    assert "must not be used" in (tmp_path / "calibration.html").read_text()
 
 
 def test_one_picture_is_refused(board_pictures, calibrate, tmp_path):
@@ -286,3 +285,20 @@ def test_a_real_usb_rig(real_data, calibrate):
     assert values["row_error_px"]["largest"] < 1.0  # measured: 0.44
     assert values["held_out_row_error_px"] < 0.5  # measured: 0.25
     assert "4 pairs are few" in said
+
+
+def test_a_calibration_above_the_bounds_is_shown_and_not_written(board_pictures, calibrate, tmp_path, monkeypatch):
+    monkeypatch.setattr("stereodistill.cameras.calibrate.LARGEST_ERROR_PX", 0.01)
+    for side in ("left", "right"):
+        (tmp_path / "p" / side).mkdir(parents=True)
+        for index in range(4):
+            (tmp_path / "p" / side / f"{index}.png").write_bytes(
+                (board_pictures / side / f"{index:02d}.png").read_bytes()
+            )
+    code, said, values, out = calibrate(tmp_path / "p")
+    assert code == 1
+    assert "must not be used: the reprojection error is 0." in said
+    assert "rows of rectified pairs are" in said
+    assert len(values["refusals"]) == 2
+    assert not out.exists()
+    assert "This calibration must not be used" in (tmp_path / "calibration.html").read_text()

@@ -137,9 +137,9 @@ def _chessboard(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
 
 
 def _first_corners(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-    """To about a pixel; a quick look, a thorough one, and a quick one in evened light."""
+    """To about a pixel; a thorough look, and a quick one in evened light."""
     flags, quick = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE, cv2.CALIB_CB_FAST_CHECK
-    for prepare, how in ((None, flags | quick), (None, flags), (cv2.createCLAHE(3.0, (8, 8)), flags | quick)):
+    for prepare, how in ((None, flags), (cv2.createCLAHE(3.0, (8, 8)), flags | quick)):
         found, corners = cv2.findChessboardCorners(grey if prepare is None else prepare.apply(grey), size, flags=how)
         if found:
             return corners

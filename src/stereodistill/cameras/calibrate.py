@@ -23,6 +23,7 @@ _OUTLIER, _OUTLIER_PX = 3.0, 0.5
 _LARGEST_SHARE_OUT = 1 / 3
 _NUM_FOLDS = 4
 _STRANGER, _STRANGER_PX = 5.0, 5.0
+SMALLEST_TILT_DEG = 5.0
 LARGEST_ERROR_PX = 1.0
 """Of reprojection, and of rows after rectification; for pictures up to `_ERROR_WIDTH` wide, in proportion above."""
 _ERROR_WIDTH = 1280
@@ -73,7 +74,8 @@ def calibrate(found: BoardViews, model: Model = "pinhole", source: str = "calibr
     """Fit both lenses and the pose between the cameras to every view at once; views far off are left out.
 
     Raises:
-        UserError: too few pairs, exchanged or mirrored cameras, cameras above each other.
+        Unusable: too few pairs, views that fix no lens, cameras that do not agree at all.
+        UserError: exchanged or mirrored cameras, cameras above each other.
     """
     views, left_out = list(found.views), list(found.left_out)
     _require_pairs(views, left_out)
@@ -88,6 +90,12 @@ def calibrate(found: BoardViews, model: Model = "pinhole", source: str = "calibr
         del views[worst]
         fit = _fit(found, views, model)
     _refuse_mirrored(found, views, model, fit)
+    tilts_deg = _tilts(fit.joint.state.poses)
+    if tilts_deg.max() < SMALLEST_TILT_DEG:
+        raise Unusable(
+            f"the board has nearly one direction in all views (they differ by {tilts_deg.max():.1f} degrees): focal length "
+            "and distance cannot be told apart; tilt it by 20 to 45 degrees, to all sides"
+        )
     calibration = _calibration(fit.joint.state, found.size, source)
     _refuse_exchanged(calibration)
     try:
@@ -110,7 +118,7 @@ def calibrate(found: BoardViews, model: Model = "pinhole", source: str = "calibr
         held_out_rows_px=_held_out(found, views, fit.joint.state),
         focal_deviation=_focal_deviation(fit.joint),
         baseline_deviation_m=float(np.linalg.norm(fit.joint.deviations[-3:])),
-        tilts_deg=_tilts(fit.joint.state.poses),
+        tilts_deg=tilts_deg,
     )
 
 

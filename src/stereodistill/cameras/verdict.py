@@ -13,7 +13,6 @@ GRID = (6, 8)
 """Rows and columns of cells in which corners are counted."""
 FEW_PAIRS, GOOD_PAIRS = 10, "15 to 20"
 LARGEST_FOCAL_DEVIATION = 0.02
-SMALLEST_TILT_DEG = 5.0
 GOOD_TILT_DEG = 15.0
 _QUARTERS = {(0, 0): "upper left", (0, 1): "upper right", (1, 0): "lower left", (1, 1): "lower right"}
 
@@ -53,13 +52,7 @@ def _refusals(result: Calibrated) -> Iterator[str]:
     too_far = too_far_off(result.rms_px, result.alone_px, width)
     if too_far is not None:
         yield too_far
-    tilt = float(result.tilts_deg.max())
-    if tilt < SMALLEST_TILT_DEG:
-        yield (
-            f"the board has nearly one direction in all views (they differ by {tilt:.1f} degrees): focal length and "
-            "distance cannot be told apart; tilt it by 20 to 45 degrees, to all sides"
-        )
-    elif result.focal_deviation > LARGEST_FOCAL_DEVIATION:
+    if result.focal_deviation > LARGEST_FOCAL_DEVIATION:
         yield (
             f"the focal length is known only to {100 * result.focal_deviation:.1f} %, at most "
             f"{100 * LARGEST_FOCAL_DEVIATION:.0f} % are accepted: add views with the board tilted and near"
@@ -86,7 +79,7 @@ def _missing(result: Calibrated, coverage: tuple[np.ndarray, np.ndarray]) -> Ite
             if quarters:
                 yield f"{found} in the {' and the '.join(quarters)} quarter of the {side} picture: hold the board there"
     tilt = float(result.tilts_deg.max())
-    if SMALLEST_TILT_DEG <= tilt < GOOD_TILT_DEG:
+    if tilt < GOOD_TILT_DEG:
         yield f"the board is tilted by at most {tilt:.0f} degrees: tilt it by 20 to 45 degrees, to all sides"
     held_out = result.held_out_rows_px
     if held_out.size and np.median(held_out) > max(LARGEST_ERROR_PX, 3 * np.median(result.rows_px)):

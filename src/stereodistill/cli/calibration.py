@@ -73,7 +73,9 @@ def calibrate(
     try:
         result = _calibrated(pictures, known, model, layout, every, topics, str(out))
     except Unusable as error:
-        told(f"no calibration that may be used: {error}")
+        if json_file:
+            write_bytes(json_file, json.dumps({"usable": False, "refusals": [str(error)]}, indent=2).encode())
+        told(f"must not be used: {error}", f"Not written: {out}")
         raise typer.Exit(1) from None
     verdict = judge(result)
     calibration_page(page, result, verdict)
@@ -143,8 +145,8 @@ def _findings(result: Calibrated, verdict: Verdict) -> list[str]:
     lines = [
         f"{result.num_pairs} pairs of {width}x{height}, {result.board.name}, {calibration.left.model} lenses",
         f"  reprojection error {result.rms_px:.2f} px (by itself: left {alone[0]:.2f}, right {alone[1]:.2f})",
-        f"  baseline {1000 * calibration.baseline_m:.2f} ± {1000 * result.baseline_deviation_m:.2f} mm, focal length left "
-        f"{focal[0]:.1f}, right {focal[1]:.1f} px ± {100 * result.focal_deviation:.2f} %",
+        f"  baseline {1000 * calibration.baseline_m:.2f} ± {1000 * result.baseline_deviation_m:.2f} mm",
+        f"  focal length left {focal[0]:.1f}, right {focal[1]:.1f} px ± {100 * result.focal_deviation:.2f} %",
         f"  rows after rectification: median {np.median(rows):.2f} px, largest {rows.max():.2f} px{left_out}",
         f"  corners in {100 * covered[0]:.0f} % of the left picture, {100 * covered[1]:.0f} % of the right",
     ]
