@@ -93,8 +93,8 @@ def calibrate(found: BoardViews, model: Model = "pinhole", source: str = "calibr
     tilts_deg = _tilts(fit.joint.state.poses)
     if tilts_deg.max() < SMALLEST_TILT_DEG:
         raise Unusable(
-            f"the board has nearly one direction in all views (they differ by {tilts_deg.max():.1f} degrees): focal length "
-            "and distance cannot be told apart; tilt it by 20 to 45 degrees, to all sides"
+            f"the board has nearly one direction in all views (they differ by {tilts_deg.max():.1f} degrees): focal "
+            "length and distance cannot be told apart; tilt it by 20 to 45 degrees, to all sides"
         )
     calibration = _calibration(fit.joint.state, found.size, source)
     _refuse_exchanged(calibration)
