@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stereodistill.cli.options import Device, Seed, told
+from stereodistill.cli.options import Device, Seed, settle, told
 from stereodistill.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def calibrate(
     if model not in ("pinhole", "fisheye"):
         raise UserError(f"--model is pinhole or fisheye, found {model!r}")
     check_name(out)
+    settle(device, seed)
     known = Board.parse(board, square_mm, pattern, marker_mm)
     page = page or out.with_suffix(".html")
     try:
