@@ -147,10 +147,10 @@ def _first_corners(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray | None
 
 
 def _circles(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-    options = cv2.SimpleBlobDetector_Params()
+    options = cv2.SimpleBlobDetector.Params()
     options.minArea, options.maxArea = 12, grey.size / (2 * size[0] * size[1])
     options.minDistBetweenBlobs = 3
-    detector = cv2.SimpleBlobDetector_create(options)
+    detector = cv2.SimpleBlobDetector.create(options)
     for flags in (cv2.CALIB_CB_ASYMMETRIC_GRID, cv2.CALIB_CB_ASYMMETRIC_GRID | cv2.CALIB_CB_CLUSTERING):
         found, centres = cv2.findCirclesGrid(grey, size, flags=flags, blobDetector=detector)
         if found:

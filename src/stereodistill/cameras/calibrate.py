@@ -91,11 +91,7 @@ def calibrate(found: BoardViews, model: Model = "pinhole", source: str = "calibr
         fit = _fit(found, views, model)
     _refuse_mirrored(found, views, model, fit)
     tilts_deg = _tilts(fit.joint.state.poses)
-    if tilts_deg.max() < SMALLEST_TILT_DEG:
-        raise Unusable(
-            f"the board has nearly one direction in all views (they differ by {tilts_deg.max():.1f} degrees): focal "
-            "length and distance cannot be told apart; tilt it by 20 to 45 degrees, to all sides"
-        )
+    _require_tilt(tilts_deg)
     calibration = _calibration(fit.joint.state, found.size, source)
     _refuse_exchanged(calibration)
     try:
@@ -272,6 +268,14 @@ def _tilts(poses: np.ndarray) -> np.ndarray:
     mean = normals.sum(axis=0)
     mean /= max(1e-12, float(np.linalg.norm(mean)))
     return np.degrees(np.arccos(np.clip(normals @ mean, -1, 1)))
+
+
+def _require_tilt(tilts_deg: np.ndarray) -> None:
+    if tilts_deg.max() < SMALLEST_TILT_DEG:
+        raise Unusable(
+            f"the board has nearly one direction in all views (they differ by {tilts_deg.max():.1f} degrees): focal "
+            "length and distance cannot be told apart; tilt it by 20 to 45 degrees, to all sides"
+        )
 
 
 def _refuse_exchanged(calibration: StereoCalibration) -> None:

@@ -54,7 +54,9 @@ def calibrate(
     device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
-    """Pictures of a board, taken by both cameras at once -> calibration of the rig, and a page that shows it.
+    """Pictures of a board -> calibration of the two cameras.
+
+    Both take them at the same moment, or the board stands still; an HTML page shows what came out.
 
     Exit code 1: the calibration must not be used; it is not written.
     """  # fmt: skip
