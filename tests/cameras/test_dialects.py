@@ -91,15 +91,16 @@ def test_files_that_opencv_wrote_itself(tmp_path, suffix):
 
 
 def test_opencv_npz_nested_json_and_a_rotation_vector(tmp_path):
-    values = dict(
-        K1=LEFT, D1=D_LEFT, K2=RIGHT, D2=D_RIGHT, R=ROTATION, T=np.reshape(SHIFT, (3, 1)), imageSize=(640, 480)
-    )
+    values = {
+        "K1": LEFT, "D1": D_LEFT, "K2": RIGHT, "D2": D_RIGHT, "R": ROTATION, "T": np.reshape(SHIFT, (3, 1)),
+        "imageSize": (640, 480),
+    }  # fmt: skip
     np.savez(tmp_path / "a.npz", **values)
     expect(read_calibration(tmp_path / "a.npz"))
     np.savez(tmp_path / "shape.npz", **{**values, "imageSize": (480, 640)})  # numpy's order, told by the centre
     expect(read_calibration(tmp_path / "shape.npz"))
-    nested = {"left": {"K": LEFT, "dist": D_LEFT}, "right": {"K": RIGHT, "dist": D_RIGHT}, "R": [0, TURN, 0], "T": SHIFT,
-              "resolution": [640, 480]}  # fmt: skip
+    nested = {"left": {"K": LEFT, "dist": D_LEFT}, "right": {"K": RIGHT, "dist": D_RIGHT}, "R": [0, TURN, 0],
+              "T": SHIFT, "resolution": [640, 480]}  # fmt: skip
     expect(read_calibration(put(tmp_path / "nested.json", json.dumps(nested))))
 
 
@@ -263,8 +264,8 @@ distortion_coefficients: [{flat(distortion[:4])}]
 
 @pytest.mark.parametrize("names", ["mav0/cam0/sensor.yaml mav0/cam1/sensor.yaml", "sensorLeft.yaml sensorRight.yaml"])
 def test_euroc(tmp_path, names):
-    # The body looks along its x axis and z is up; the left camera sits at its origin, the right one 0.12 m to the right,
-    # where the body's y points left.
+    # The body looks along its x axis and z is up; the left camera sits at its origin, the right one 0.12 m to the
+    # right of it, where the body's y points left.
     to_body = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
     right = to_body.copy()
     right[:3, 3] = 0, -0.12, 0
@@ -395,7 +396,7 @@ def test_depthai(tmp_path):
     path = put(tmp_path / "14442C10.json", json.dumps(depthai()))
     expect(read_calibration(path))
     to_colour = read_calibration(path, cameras=(1, 0))  # left to right to colour
-    np.testing.assert_allclose(to_colour.translation_m, np.array(SHIFT) + [0.0375, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(to_colour.translation_m, np.add(SHIFT, [0.0375, 0, 0]), atol=1e-12)
     cut = read_calibration(path, size=(360, 640))  # rows cut away evenly
     assert cut.left.matrix[1, 2] == 243 - 60
     assert "cut" in cut.notes[0]
@@ -472,7 +473,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_damaged_files_are_refused_in_one_line(tmp_path, name):
-    """Each line (or item) in turn is dropped, emptied and made nonsense: a calibration or a `UserError`, never else."""
+    """Each line (or item) in turn is dropped, cut and made nonsense: a calibration or a `UserError`, never else."""
     assert len(WHOLE) == len(DIALECTS)
     if name == "left.yaml":
         put(tmp_path / "right.yaml", ros(*ROS_RIGHT))

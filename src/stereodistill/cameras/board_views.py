@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from os import cpu_count
 
 import cv2
@@ -19,7 +20,8 @@ from stereodistill.progress import Report
 MAX_VIEWS = 60
 """More views than this make a calibration slower, not better; they are taken evenly from all that show the board."""
 _MAX_SEARCHED = 600
-_SAMPLE = 5
+_SAMPLE, _SMALL_SAMPLE = 5, 2
+_SURE = 0.3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -148,8 +150,8 @@ def grey(picture: np.ndarray) -> np.ndarray:
 def _same_size(size: tuple[int, int] | None, found: tuple[int, int], name: str) -> tuple[int, int]:
     if size is not None and size != found:
         raise UserError(
-            f"{name}: a picture of {found[1]}x{found[0]} among pictures of {size[1]}x{size[0]}; calibrate with pictures "
-            "of one resolution"
+            f"{name}: a picture of {found[1]}x{found[0]} among pictures of {size[1]}x{size[0]}; "
+            "calibrate with pictures of one resolution"
         )
     return found
 
@@ -166,21 +168,15 @@ def _evenly(views: Sequence[BoardView]) -> tuple[list[BoardView], list[tuple[str
 def _known_variant(board: Board, pairs: Iterator[RawPair]) -> tuple[Board, Iterator[RawPair]]:
     """The ChArUco board with the dictionary that its pictures show most corners with, and all the pairs again."""
     first = [pair for pair, _ in zip(pairs, range(_SAMPLE), strict=False)]
-    sample = _pictures(first)
-    variants = charuco_variants(board)
-    if board.dictionary is not None:
-        variants = [variant for variant in variants if variant.dictionary == board.dictionary] or [board]
-
-    def num_seen(variant: Board) -> int:
-        return sum(len(points.ids) for picture in sample if (points := variant.detect(picture)) is not None)
-
-    best = max(variants, key=num_seen)
-
-    def again() -> Iterator[RawPair]:
-        yield from first
-        yield from pairs
-
-    return best, again()
+    best, most = board, 0
+    for picture in _pictures(first)[::2]:
+        for variant in charuco_variants(board):
+            points = variant.detect(picture)
+            if points is not None and len(points.ids) > most:
+                best, most = variant, len(points.ids)
+        if most > _SURE * len(board.points_m):
+            break
+    return best, chain(first, pairs)
 
 
 def _pictures(pairs: Sequence[RawPair]) -> list[np.ndarray]:
@@ -203,7 +199,7 @@ def _not_found(footage: Footage, board: Board, views: Sequence[BoardView], every
                 "pair: it must be seen by both cameras at once"
             )
     pairs = (pair for pair in footage.pairs(lambda index, name: index % every == 0) if pair is not None)
-    sample = _pictures([pair for pair, _ in zip(pairs, range(_SAMPLE), strict=False)])
+    sample = _pictures([pair for pair, _ in zip(pairs, range(_SMALL_SAMPLE), strict=False)])
     for other in board.neighbours():
         if any(_enough(other.detect(picture)) is not None for picture in sample):
             counted = " (inner corners, one less than squares)" if board.pattern == "chessboard" else ""
@@ -215,6 +211,6 @@ def _not_found(footage: Footage, board: Board, views: Sequence[BoardView], every
         if kind != board.pattern and any(replace(board, pattern=kind).detect(picture) for picture in sample):
             return f"{footage.title}: no {board.name}, but a {kind} pattern is there: say --pattern {kind}"
     return (
-        f"{footage.title}: the {board.name} is found in none of the pictures: the whole board must be seen, sharp, evenly "
-        "lit, with a white border around it; check --board and --pattern"
+        f"{footage.title}: the {board.name} is found in none of the pictures: the whole board must be seen, sharp, "
+        "evenly lit, with a white border around it; check --board and --pattern"
     )

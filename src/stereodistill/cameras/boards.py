@@ -12,10 +12,9 @@ import numpy as np
 from stereodistill.errors import UserError
 
 PATTERNS = ("chessboard", "circles", "charuco")
-DICTIONARIES = ("4X4", "5X5", "6X6", "7X7")
-_LARGEST_DICTIONARY = {name: f"DICT_{name}_1000" for name in DICTIONARIES}
-"""The smaller dictionaries of a kind are the beginning of the largest one."""
-_ORIGINAL = "DICT_ARUCO_ORIGINAL"
+_MARKERS = ("5X5", "4X4", "6X6", "7X7")
+_DICTIONARY_SIZES = (50, 100, 250, 1000)
+"""Each is the beginning of the next; looking in the smallest that has all markers of a board is quickest."""
 
 MIN_POINTS = 8
 """A view with fewer points says nothing reliable about a pose."""
@@ -122,11 +121,8 @@ class Board:
 def _chessboard(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
     scale = max(1.0, grey.shape[1] / _SEARCH_WIDTH)
     small = grey if scale == 1 else cv2.resize(grey, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
-    found, corners = cv2.findChessboardCorners(small, size)
-    if not found:  # dim or uneven light
-        even = cv2.createCLAHE(3.0, (8, 8)).apply(small)
-        found, corners = cv2.findChessboardCorners(even, size)
-    if not found:
+    corners = _first_corners(small, size)
+    if corners is None:
         return None
     corners = ((corners.reshape(-1, 2) + 0.5) * scale - 0.5).astype(np.float32)
     grid = corners.reshape(size[1], size[0], 2)
@@ -140,11 +136,21 @@ def _chessboard(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
     )
 
 
+def _first_corners(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+    """To about a pixel; a thorough look, and a quick one in evened light."""
+    flags, quick = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE, cv2.CALIB_CB_FAST_CHECK
+    for prepare, how in ((None, flags), (cv2.createCLAHE(3.0, (8, 8)), flags | quick)):
+        found, corners = cv2.findChessboardCorners(grey if prepare is None else prepare.apply(grey), size, flags=how)
+        if found:
+            return corners
+    return None
+
+
 def _circles(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-    options = cv2.SimpleBlobDetector_Params()
+    options = cv2.SimpleBlobDetector.Params()
     options.minArea, options.maxArea = 12, grey.size / (2 * size[0] * size[1])
     options.minDistBetweenBlobs = 3
-    detector = cv2.SimpleBlobDetector_create(options)
+    detector = cv2.SimpleBlobDetector.create(options)
     for flags in (cv2.CALIB_CB_ASYMMETRIC_GRID, cv2.CALIB_CB_ASYMMETRIC_GRID | cv2.CALIB_CB_CLUSTERING):
         found, centres = cv2.findCirclesGrid(grey, size, flags=flags, blobDetector=detector)
         if found:
@@ -162,14 +168,19 @@ def _charuco(board: Board, grey: np.ndarray) -> Points | None:
 
 
 def _drawn(board: Board) -> cv2.aruco.CharucoBoard:
-    dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, board.dictionary or _LARGEST_DICTIONARY["4X4"]))
+    dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, board.dictionary or _dictionaries(board)[0]))
     marker_m = board.marker_m or 0.75 * board.square_m
     drawn = cv2.aruco.CharucoBoard((board.columns, board.rows), board.square_m, marker_m, dictionary)
     drawn.setLegacyPattern(board.legacy)
     return drawn
 
 
+def _dictionaries(board: Board) -> list[str]:
+    num_markers = board.columns * board.rows // 2 + 1
+    size = next((size for size in _DICTIONARY_SIZES if size >= num_markers), _DICTIONARY_SIZES[-1])
+    return [*(f"DICT_{markers}_{size}" for markers in _MARKERS), "DICT_ARUCO_ORIGINAL"]
+
+
 def charuco_variants(board: Board) -> list[Board]:
     """The board with every dictionary of markers, and drawn in both ways: which one it is, its pictures say."""
-    names = [*_LARGEST_DICTIONARY.values(), _ORIGINAL]
-    return [replace(board, dictionary=name, legacy=legacy) for name in names for legacy in (False, True)]
+    return [replace(board, dictionary=name, legacy=legacy) for name in _dictionaries(board) for legacy in (False, True)]

@@ -11,8 +11,8 @@ import numpy as np
 from stereodistill.cameras.board_views import BoardView, BoardViews
 from stereodistill.cameras.boards import MIN_POINTS, Board, Points
 from stereodistill.cameras.bundle import Adjusted, Observation, Observed, RigState, adjust
-from stereodistill.cameras.first_guess import first_lens, joined
-from stereodistill.cameras.model import Camera, Model, StereoCalibration
+from stereodistill.cameras.first_guess import first_lens, joined, right_errors_px
+from stereodistill.cameras.model import Camera, Model, StereoCalibration, Unusable
 from stereodistill.cameras.rectification import Rectification, rectified_points, stereo_rectify
 from stereodistill.errors import UserError
 
@@ -22,6 +22,11 @@ _PAIRS_FOR_K3 = 10
 _OUTLIER, _OUTLIER_PX = 3.0, 0.5
 _LARGEST_SHARE_OUT = 1 / 3
 _NUM_FOLDS = 4
+_STRANGER, _STRANGER_PX = 5.0, 5.0
+SMALLEST_TILT_DEG = 5.0
+LARGEST_ERROR_PX = 1.0
+"""Of reprojection, and of rows after rectification; for pictures up to `_ERROR_WIDTH` wide, in proportion above."""
+_ERROR_WIDTH = 1280
 
 
 @dataclass(frozen=True)
@@ -69,23 +74,32 @@ def calibrate(found: BoardViews, model: Model = "pinhole", source: str = "calibr
     """Fit both lenses and the pose between the cameras to every view at once; views far off are left out.
 
     Raises:
-        UserError: too few pairs, exchanged or mirrored cameras, cameras above each other.
+        Unusable: too few pairs, views that fix no lens, cameras that do not agree at all.
+        UserError: exchanged or mirrored cameras, cameras above each other.
     """
     views, left_out = list(found.views), list(found.left_out)
     _require_pairs(views, left_out)
+    _leave_out_strangers(found, views, left_out, model)
     fit = _fit(found, views, model)
     for _ in range(int(len(views) * _LARGEST_SHARE_OUT)):
         worst = _outlier(fit)
         if worst is None or _num_pairs([*views[:worst], *views[worst + 1 :]]) < MIN_PAIRS:
             break
         error = _view_rms(fit)[worst]
-        left_out.append((views[worst].name, f"{error:.1f} px off the calibration that all others agree on"))
+        left_out.append((views[worst].name, f"{error:.1f} px off the rig that all others agree on"))
         del views[worst]
         fit = _fit(found, views, model)
     _refuse_mirrored(found, views, model, fit)
+    tilts_deg = _tilts(fit.joint.state.poses)
+    _require_tilt(tilts_deg)
     calibration = _calibration(fit.joint.state, found.size, source)
     _refuse_exchanged(calibration)
-    rectification = stereo_rectify(calibration)
+    try:
+        rectification = stereo_rectify(calibration)
+    except UserError:
+        if (reason := too_far_off(fit.joint.rms_px, fit.alone_px, found.size[1])) is not None:
+            raise Unusable(reason) from None
+        raise
     rows = [_row_distances(calibration, rectification, view) for view in views]
     return Calibrated(
         calibration=calibration,
@@ -100,8 +114,27 @@ def calibrate(found: BoardViews, model: Model = "pinhole", source: str = "calibr
         held_out_rows_px=_held_out(found, views, fit.joint.state),
         focal_deviation=_focal_deviation(fit.joint),
         baseline_deviation_m=float(np.linalg.norm(fit.joint.deviations[-3:])),
-        tilts_deg=_tilts(fit.joint.state.poses),
+        tilts_deg=tilts_deg,
     )
+
+
+def largest_error_px(width: int) -> float:
+    """The error above which a calibration is refused, for pictures of this width."""
+    return LARGEST_ERROR_PX * max(1.0, width / _ERROR_WIDTH)
+
+
+def too_far_off(rms_px: float, alone_px: tuple[float, float], width: int) -> str | None:
+    """Why the reprojection error forbids the use of a calibration; None when it does not."""
+    bound_px = largest_error_px(width)
+    if rms_px <= bound_px:
+        return None
+    why = "the board is not flat, or the pictures are blurred; or the lens is a fisheye (--model fisheye)"
+    if 2 * max(alone_px) < rms_px:
+        why = (
+            f"each camera by itself comes to {max(alone_px):.2f} px, so the two did not take their pictures at the "
+            "same moment, or were moved against each other"
+        )
+    return f"the reprojection error is {rms_px:.2f} px, at most {bound_px:.2g} px are accepted: {why}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +143,33 @@ class _Fit:
     alone_px: tuple[float, float]
 
 
-def _fit(found: BoardViews, views: Sequence[BoardView], model: Model) -> _Fit:
+def _start(
+    found: BoardViews, views: Sequence[BoardView], model: Model
+) -> tuple[RigState, Observed, tuple[float, float]]:
     num_coefficients = 5 if model == "pinhole" and len(views) >= _PAIRS_FOR_K3 else 4
     observed = _observed(found.board, views)
-    alone = [first_lens([view[camera] for view in observed], found.size, model, num_coefficients) for camera in (0, 1)]
-    start = joined(alone[0], alone[1], model)
-    return _Fit(adjust(start, observed), (alone[0].rms_px, alone[1].rms_px))
+    left, right = (
+        first_lens([view[camera] for view in observed], found.size, model, num_coefficients) for camera in (0, 1)
+    )
+    return joined(left, right, model, observed), observed, (left.rms_px, right.rms_px)
+
+
+def _fit(found: BoardViews, views: Sequence[BoardView], model: Model) -> _Fit:
+    start, observed, alone_px = _start(found, views, model)
+    return _Fit(adjust(start, observed), alone_px)
+
+
+def _leave_out_strangers(
+    found: BoardViews, views: list[BoardView], left_out: list[tuple[str, str]], model: Model
+) -> None:
+    """Take away pairs that say something else about the rig than most do, before they bend the fit."""
+    start, observed, _ = _start(found, views, model)
+    errors = right_errors_px(start, observed)
+    bound_px = max(_STRANGER_PX, _STRANGER * float(np.nanmedian(errors)))
+    for index in np.flatnonzero(errors > bound_px)[::-1].tolist():
+        if _num_pairs(views) > MIN_PAIRS:
+            left_out.append((views[index].name, f"{errors[index]:.1f} px off the rig that all others agree on"))
+            del views[index]
 
 
 def _observed(board: Board, views: Sequence[BoardView]) -> Observed:
@@ -133,9 +187,10 @@ def _require_pairs(views: Sequence[BoardView], left_out: Sequence[tuple[str, str
     num_pairs = _num_pairs(views)
     if num_pairs < MIN_PAIRS:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])
-        raise UserError(
-            f"{num_pairs} pair{'s show' if num_pairs != 1 else ' shows'} the board to both cameras; at least {MIN_PAIRS} "
-            f"in different poses are needed, 15 to 20 are good{f' ({reasons})' if reasons else ''}"
+        shown = "1 pair shows" if num_pairs == 1 else f"{num_pairs} pairs show"
+        raise Unusable(
+            f"{shown} the board to both cameras; at least {MIN_PAIRS} in different poses are needed, 15 to 20 are good"
+            f"{f' ({reasons})' if reasons else ''}"
         )
 
 
@@ -215,12 +270,20 @@ def _tilts(poses: np.ndarray) -> np.ndarray:
     return np.degrees(np.arccos(np.clip(normals @ mean, -1, 1)))
 
 
+def _require_tilt(tilts_deg: np.ndarray) -> None:
+    if tilts_deg.max() < SMALLEST_TILT_DEG:
+        raise Unusable(
+            f"the board has nearly one direction in all views (they differ by {tilts_deg.max():.1f} degrees): focal "
+            "length and distance cannot be told apart; tilt it by 20 to 45 degrees, to all sides"
+        )
+
+
 def _refuse_exchanged(calibration: StereoCalibration) -> None:
     x, y, _ = calibration.translation_m
     if x > 0 and x > abs(y):
         raise UserError(
-            "the pictures given as left come from the camera that stands on the right: exchange the two (--layout rl or "
-            "bt for pictures with both views in one); or all pictures are mirrored"
+            "the pictures given as left come from the camera that stands on the right: exchange the two (--layout rl "
+            "or bt for pictures with both views in one); or all pictures are mirrored"
         )
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stereodistill.cameras.bundle import Adjusted, Observation, RigState, adjust
-from stereodistill.cameras.model import Model
-from stereodistill.errors import UserError
+from stereodistill.cameras.bundle import Adjusted, Observation, Observed, RigState, adjust, project
+from stereodistill.cameras.model import Model, Unusable
 
-_FISHEYE_FOCALS = (0.2, 0.27, 0.34, 0.45, 0.65, 1.0)
-"""As shares of the width: from 290 to 60 degrees across."""
+_FISHEYE_FOCALS = (0.34, 0.45, 0.27, 0.65, 0.2, 1.0)
+"""As shares of the width, the usual ones first: from 290 to 60 degrees across."""
+_GOOD_START_PX = 1.0
 _WIDEST_TANGENT = 4.0
 
 
@@ -29,25 +29,45 @@ class OneCamera:
 def first_lens(
     seen: Sequence[Observation | None], size: tuple[int, int], model: Model, num_coefficients: int
 ) -> OneCamera:
-    """A lens that fits what one camera sees; `UserError` when the views fix none."""
+    """A lens that fits what one camera sees; `Unusable` when the views fix none."""
     views = [view for view in seen if view is not None]
     try:
         fitted = (_fisheye if model == "fisheye" else _pinhole)(views, size, num_coefficients)
     except cv2.error:
         fitted = None
     if fitted is None or not np.isfinite(fitted.rms_px):
-        raise UserError(
+        raise Unusable(
             "the views of the board fix no lens: hold it at different angles (tilted by 20 to 45 degrees), near and far"
         )
     poses = iter(fitted.state.poses)
     return OneCamera(fitted.state.lenses[0], [None if view is None else next(poses) for view in seen], fitted.rms_px)
 
 
-def joined(left: OneCamera, right: OneCamera, model: Model) -> RigState:
-    """Both cameras in one state: the pose between them is the middle one of what each pair says."""
+def joined(left: OneCamera, right: OneCamera, model: Model, observed: Observed) -> RigState:
+    """Both cameras in one state: of what each pair says about the pose between them, that which most pairs agree with.
+
+    A pair that was not taken at one moment, or in which a detector erred, says something else than all others.
+    """
     pairs = [(a, b) for a, b in zip(left.poses, right.poses, strict=True) if a is not None and b is not None]
-    between = np.array([_chain(_inverse(a), b) for a, b in pairs])
-    relative = between[np.abs(between - np.median(between, axis=0)).sum(axis=1).argmin()]
+
+    def state(relative: np.ndarray) -> RigState:
+        return _both(left, right, relative, model)
+
+    candidates = [state(_chain(_inverse(a), b)) for a, b in pairs]
+    return min(candidates, key=lambda candidate: float(np.nanmedian(right_errors_px(candidate, observed))))
+
+
+def right_errors_px(state: RigState, observed: Observed) -> np.ndarray:
+    """(views,) root mean squared error of the right camera, NaN where not both see the board."""
+    errors = np.full(len(observed), np.nan)
+    for number, (pose, (left, right)) in enumerate(zip(state.poses, observed, strict=True)):
+        if left is not None and right is not None:
+            apart = project(state, pose, 1, right.board_m) - right.pixels
+            errors[number] = np.sqrt((apart**2).sum(axis=1).mean())
+    return errors
+
+
+def _both(left: OneCamera, right: OneCamera, relative: np.ndarray, model: Model) -> RigState:
     back = _inverse(relative)
     poses = []
     for a, b in zip(left.poses, right.poses, strict=True):
@@ -75,8 +95,13 @@ def _fisheye(views: Sequence[Observation], size: tuple[int, int], num_coefficien
     for share in _FISHEYE_FOCALS:
         lens = np.array([share * width, share * width, (width - 1) / 2, (height - 1) / 2, *np.zeros(num_coefficients)])
         poses = [_fisheye_pose(view, lens) for view in views]
-        if all(pose is not None for pose in poses):
-            found.append(adjust(_alone("fisheye", lens, np.array(poses)), [[view] for view in views]))
+        if any(pose is None for pose in poses):
+            continue
+        fit = adjust(_alone("fisheye", lens, np.array(poses)), [[view] for view in views])
+        if (fit.state.lenses[0][:2] > 0).all() and (fit.state.poses[:, 5] > 0).all():  # else its mirror image behind
+            found.append(fit)
+            if fit.rms_px < _GOOD_START_PX:
+                break
     return min(found, key=lambda fit: fit.rms_px, default=None)
 
 

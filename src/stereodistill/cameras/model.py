@@ -15,6 +15,10 @@ Model = Literal["pinhole", "fisheye"]
 _ASPECT_TOLERANCE_PX = 1.0
 
 
+class Unusable(UserError):
+    """Pictures were read and the board was seen, but no calibration that may be used comes out of them."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Camera:
     """One lens: `matrix` (3, 3) and `distortion` (n,) in OpenCV's order, float64, for pictures of `size` (h, w)."""

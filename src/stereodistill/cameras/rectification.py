@@ -139,13 +139,13 @@ def _check_pair(calibration: StereoCalibration) -> None:
         raise UserError(f"{source}: both cameras need pictures of one size, found {sizes}")
     half_turn, _ = cv2.Rodrigues(-0.5 * cv2.Rodrigues(calibration.rotation)[0])
     x, y, z = half_turn @ calibration.translation_m  # in a frame half way between both cameras
+    if abs(z) > max(abs(x), abs(y)):
+        raise UserError(f"{source}: one camera stands in front of the other; such a pair cannot be rectified")
     if abs(y) > abs(x):
         raise UserError(
             f"{source}: the cameras stand above each other (a vertical rig), but rows of a rectified pair run from "
             "camera to camera: turn the pictures by 90 degrees and calibrate the turned ones"
         )
-    if abs(z) > abs(x):
-        raise UserError(f"{source}: one camera stands in front of the other; such a pair cannot be rectified")
     if x > 0:
         raise UserError(
             f"{source}: its first camera stands to the right of its second one; exchange left and right, of the "

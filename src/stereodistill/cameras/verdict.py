@@ -7,18 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stereodistill.cameras.calibrate import Calibrated
+from stereodistill.cameras.calibrate import LARGEST_ERROR_PX, Calibrated, largest_error_px, too_far_off
 
 GRID = (6, 8)
 """Rows and columns of cells in which corners are counted."""
 FEW_PAIRS, GOOD_PAIRS = 10, "15 to 20"
-LARGEST_ERROR_PX = 1.0
-"""Of a picture up to `_ERROR_WIDTH` wide, in proportion above."""
-LARGEST_ROW_ERROR_PX = 1.0
 LARGEST_FOCAL_DEVIATION = 0.02
-SMALLEST_TILT_DEG = 5.0
 GOOD_TILT_DEG = 15.0
-_ERROR_WIDTH = 1280
 _QUARTERS = {(0, 0): "upper left", (0, 1): "upper right", (1, 0): "lower left", (1, 1): "lower right"}
 
 
@@ -44,11 +39,6 @@ def judge(result: Calibrated) -> Verdict:
     return Verdict(tuple(_refusals(result)), tuple(_missing(result, coverage)), coverage)
 
 
-def largest_error_px(width: int) -> float:
-    """The reprojection error above which a calibration is refused, for pictures of this width."""
-    return LARGEST_ERROR_PX * max(1.0, width / _ERROR_WIDTH)
-
-
 def _cells(result: Calibrated, camera: int) -> np.ndarray:
     height, width = result.calibration.size
     seen = [points.pixels for view in result.views if (points := view.points[camera]) is not None]
@@ -57,31 +47,19 @@ def _cells(result: Calibrated, camera: int) -> np.ndarray:
 
 
 def _refusals(result: Calibrated) -> Iterator[str]:
-    bound_px = largest_error_px(result.calibration.size[1])
-    if result.rms_px > bound_px:
-        alone = max(result.alone_px)
-        why = (
-            f"each camera by itself comes to {alone:.2f} px, so the two did not take their pictures at the same moment, or "
-            "were moved against each other"
-            if alone < 0.5 * result.rms_px
-            else "the board is not flat, its size is given wrongly, or the pictures are blurred; or the lens is a fisheye "
-            "(--model fisheye)"
-        )
-        yield f"the reprojection error is {result.rms_px:.2f} px, at most {bound_px:.2g} px are accepted: {why}"
-    tilt = float(result.tilts_deg.max())
-    if tilt < SMALLEST_TILT_DEG:
-        yield (
-            f"the board has nearly one direction in all views (they differ by {tilt:.1f} degrees): focal length and "
-            "distance cannot be told apart; tilt it by 20 to 45 degrees, to all sides"
-        )
-    elif result.focal_deviation > LARGEST_FOCAL_DEVIATION:
+    width = result.calibration.size[1]
+    bound_px = largest_error_px(width)
+    too_far = too_far_off(result.rms_px, result.alone_px, width)
+    if too_far is not None:
+        yield too_far
+    if result.focal_deviation > LARGEST_FOCAL_DEVIATION:
         yield (
             f"the focal length is known only to {100 * result.focal_deviation:.1f} %, at most "
             f"{100 * LARGEST_FOCAL_DEVIATION:.0f} % are accepted: add views with the board tilted and near"
         )
     rows_px = float(np.median(result.rows_px))
-    if rows_px > LARGEST_ROW_ERROR_PX * bound_px:
-        yield f"rows of rectified pairs are {rows_px:.2f} px apart, at most {LARGEST_ROW_ERROR_PX * bound_px:.2g} px are accepted"
+    if rows_px > bound_px:
+        yield f"rows of rectified pairs are {rows_px:.2f} px apart, at most {bound_px:.2g} px are accepted"
     for side, camera in (("left", result.calibration.left), ("right", result.calibration.right)):
         height, width = camera.size
         cx, cy = camera.matrix[:2, 2]
@@ -97,18 +75,17 @@ def _missing(result: Calibrated, coverage: tuple[np.ndarray, np.ndarray]) -> Ite
         empty = [name for quarter, name in _QUARTERS.items() if not _quarter(cells, *quarter).any()]
         thin = [name for quarter, name in _QUARTERS.items()
                 if name not in empty and (_quarter(cells, *quarter) > 0).mean() < 0.3]  # fmt: skip
-        if empty:
-            yield f"no corner in the {' and the '.join(empty)} quarter of the {side} picture: hold the board there"
-        if thin:
-            yield f"few corners in the {' and the '.join(thin)} quarter of the {side} picture: the lens is guessed there"
+        for found, quarters in (("no corner", empty), ("few corners", thin)):
+            if quarters:
+                yield f"{found} in the {' and the '.join(quarters)} quarter of the {side} picture: hold the board there"
     tilt = float(result.tilts_deg.max())
-    if SMALLEST_TILT_DEG <= tilt < GOOD_TILT_DEG:
+    if tilt < GOOD_TILT_DEG:
         yield f"the board is tilted by at most {tilt:.0f} degrees: tilt it by 20 to 45 degrees, to all sides"
     held_out = result.held_out_rows_px
-    if held_out.size and np.median(held_out) > max(LARGEST_ROW_ERROR_PX, 3 * np.median(result.rows_px)):
+    if held_out.size and np.median(held_out) > max(LARGEST_ERROR_PX, 3 * np.median(result.rows_px)):
         yield (
-            f"rows of pairs that were left out of the fit are {np.median(held_out):.1f} px apart: it depends on single views, "
-            "add more"
+            f"rows of pairs that were left out of the fit are {np.median(held_out):.1f} px apart: it depends on single "
+            "views, add more"
         )
 
 

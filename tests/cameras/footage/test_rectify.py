@@ -54,7 +54,7 @@ def test_rows_agree_and_disparities_are_those_of_the_scene(
     left, right = ((v.image * 255).byte().permute(1, 2, 0).numpy() for v in (pair.left, pair.right))
     found = match_views(left, right)
     assert np.median(np.abs(found.rows_px)) < 0.15
-    # The scene's layers lie at 5, 12 and 22 px (tests/cameras/conftest.py).
+    # The scene's layers lie at 5, 12 and 22 px (conftest.py).
     nearest = np.abs(found.disparity_px[:, None] - (5, 12, 22)).min(axis=1)
     assert np.percentile(nearest, 90) < 0.3
     rig = json.loads((tmp_path / "pairs/rig.json").read_text())
