@@ -16,6 +16,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +26,12 @@ from stereodistill.data import open_dataset
 from stereodistill.data.writing import write_pair
 from stereodistill.engine.stages import load_recipe
 from stereodistill.engine.train import train
+from stereodistill.io.images import ChooseWindow
 from stereodistill.labels.make import label
 from stereodistill.models.guo2018.dispnet import DispNet
 from stereodistill.models.layers import for_inference
 from stereodistill.synth import SynthDataset
-from stereodistill.types import StereoPair, View
+from stereodistill.types import Rig, StereoPair, View
 from stereodistill.weights import WeightsHeader, load_weights, save_weights
 
 NUM_PAIRS, SIZE, BATCH = 4, (375, 1242), 4
@@ -72,13 +74,26 @@ class TeacherInTheLoop:
     def __init__(self, pairs: Path, teacher: Path):
         self.data, self.network = open_dataset(pairs), for_inference(load_weights(teacher)[0])
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Of one round."""
+        return self.data.names
+
     def __len__(self) -> int:
         return 1 << 20
 
+    def rig(self, index: int) -> Rig:
+        """Of pair `index`."""
+        return self.data.rig(index % len(self.data))
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Of pair `index`."""
+        return self.data.size(index % len(self.data))
+
     @torch.inference_mode()
-    def load(self, index: int) -> StereoPair:
+    def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
         """Pair `index`, round and round."""
-        pair = self.data.load(index % len(self.data))
+        pair = self.data.load(index % len(self.data), window)
         views = (v.image[None].contiguous(memory_format=torch.channels_last) for v in (pair.left, pair.right))
         disparity = self.network(*views).disparities[0][0].clone()
         left = View(image=pair.left.image, disparity=disparity, valid=disparity > 0)

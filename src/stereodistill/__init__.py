@@ -9,22 +9,29 @@ from importlib import import_module
 _HOME = {
     "DepthMap": "predict",
     "MonoPredictor": "predict",
-    "Prediction": "types",
     "Rig": "types",
     "StereoPair": "types",
     "StereoPredictor": "predict",
     "UserError": "errors",
     "View": "types",
+    "check": "data",
+    "create_model": "weights",
     "evaluate": "evaluation",
     "export": "onnx_export",
     "fit": "fitting",
     "from_pretrained": "predict",
     "label": "labels",
+    "list_models": "models",
     "load_teacher": "predict",
     "open_dataset": "data",
     "push_to_hub": "weights",
     "train": "engine.train",
+    "write_world": "worlds",
 }
+_CALLED = {"check": "check_dataset"}
+"""Public name -> what it is called at home, where that differs."""
+_ROOMS = ("synth",)
+"""Packages that are reached as they are: `sd.synth.render(...)`, `sd.synth.SynthDataset(...)`."""
 __all__ = ["__version__", *_HOME]
 
 
@@ -34,7 +41,9 @@ def __getattr__(name: str):
 
         value = version("stereodistill")
     elif name in _HOME:
-        value = getattr(import_module(f"stereodistill.{_HOME[name]}"), name)
+        value = getattr(import_module(f"stereodistill.{_HOME[name]}"), _CALLED.get(name, name))
+    elif name in _ROOMS:
+        value = import_module(f"stereodistill.{name}")
     else:
         raise AttributeError(f"module 'stereodistill' has no attribute {name!r}")
     globals()[name] = value

@@ -16,10 +16,10 @@ import numpy as np
 
 from stereodistill.data import open_dataset
 from stereodistill.data.writing import write_pair
+from stereodistill.engine.common_baseline import CommonBaseline
 from stereodistill.engine.stages import load_recipe
 from stereodistill.evaluation import constant_baseline, evaluate, load_source
 from stereodistill.fitting.judge import typical_rig
-from stereodistill.fitting.one_rig import OneRig
 from stereodistill.fitting.page import learning_curves
 from stereodistill.fitting.show import say, train_shown
 from stereodistill.io.files import write_bytes
@@ -65,7 +65,7 @@ def run_demo(out: str | Path, device: str = "auto", seed: int = 0, progress: boo
     weights = {DIRECT: _train("demo", out / "direct", changes, flying, device, progress, header)}
     say("5/6 students from the teachers' labels", progress)
     for name, folder, labels in ((DISTILLED, "distilled", "labels"), (ADAPTED, "adapted", "labels_tuned")):
-        labelled = OneRig(LabelledDataset(out / labels, streets), rig["baseline_m"] if rig else None)
+        labelled = CommonBaseline(LabelledDataset(out / labels, streets), rig["baseline_m"] if rig else None)
         weights[name] = _train("demo", out / folder, [f"loop.seed={seed}"], labelled, device, progress, header)
     shutil.copytree(weights[DISTILLED], out / "mono", dirs_exist_ok=True)
     say("6/6 judging on unseen streets", progress)

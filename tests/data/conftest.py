@@ -67,21 +67,19 @@ def pairs_folder(tmp_path):
 
 @pytest.fixture
 def assert_windows():
-    """check(dataset, index): reading a window gives, bit for bit, that part of `load`."""
+    """check(dataset, index): size and rig are those of `load`; a window is, bit for bit, that part of it."""
     import torch
 
-    from stereodistill.data.windows import load_window
     from stereodistill.io.images import Window
     from stereodistill.ops.geometry import crop_pair
 
     def check(dataset, index: int) -> None:
         whole = dataset.load(index)
         height, width = whole.size
+        assert dataset.size(index) == whole.size and str(dataset.rig(index)) == str(whole.rig)
         for part in ((0, 0, height, width), (height // 2, 1, height // 4 or 1, width // 3), (0, width // 2, 1, 2)):
             sizes = []
-            found = load_window(
-                dataset, index, lambda size, part=part, sizes=sizes: sizes.append(size) or Window(*part)
-            )
+            found = dataset.load(index, lambda size, part=part, sizes=sizes: sizes.append(size) or Window(*part))
             expected = crop_pair(whole, *part)
             assert sizes == [(height, width)] and found.size == (part[2], part[3])
             assert (found.name, found.rig.width) == (whole.name, part[3])

@@ -126,3 +126,20 @@ def test_overrides_reach_nested_keys():
         load_recipe("nonesuch")
     with pytest.raises(UserError, match="key=value"):
         load_recipe("lite_stereo", ["lr"])
+
+
+def test_a_batch_takes_one_of_several_preparations_the_same_in_every_process():
+    def marked(mark):
+        def prepare(samples, index, rng):
+            pair = samples.load(index)
+            return StereoPair(left=pair.left, right=pair.right, rig=pair.rig, name=f"{pair.name}{mark}")
+
+        return prepare
+
+    ranks = [
+        Batches(Numbered(8), [marked("a"), marked("b")], seed=3, batch_size=4, rank=rank, num_ranks=2)
+        for rank in range(2)
+    ]
+    marks = [{name[-1] for rank in ranks for name in rank[number].name} for number in range(40)]
+    assert all(len(mark) == 1 for mark in marks)
+    assert 10 < sum(mark == {"a"} for mark in marks) < 30

@@ -178,8 +178,8 @@ def test_joint_refuses_a_network_that_is_not_two():
 
 
 def test_a_student_of_labels_learns_in_the_spaces_of_a_teacher_that_runs_beside_it(tmp_path):
-    from stereodistill.cli.render import write_world
     from stereodistill.labels.make import label
+    from stereodistill.worlds import write_world
 
     write_world(tmp_path / "pairs", "flying", 2, (64, 128), 3, photos=None, suffix="png", device=torch.device("cpu"))
     ours = recipe()

@@ -34,9 +34,9 @@ class Rigs:
     def __len__(self):
         return len(self.rigs)
 
-    def load(self, index):
+    def rig(self, index):
         self.asked.append(index)
-        return type("Sample", (), {"rig": self.rigs[index]})
+        return self.rigs[index]
 
 
 def test_it_is_that_of_most_pairs_and_few_are_looked_at():
@@ -73,3 +73,9 @@ def test_a_trained_network_predicts_metres_of_its_own_camera(tmp_path):
         assert found is not None and (found["focal_px"], found["baseline_m"], found["width"]) == (60.0, 0.5, 96)
     depth = from_pretrained(weights, "cpu").predict(torch.rand(3, 48, 96), focal_px=60.0)
     torch.testing.assert_close(torch.from_numpy(depth.depth_m), torch.from_numpy(60 * 0.5 / depth.disparity_px))
+
+
+def test_worlds_seen_with_one_baseline_give_their_network_metres():
+    data = {"source": "synth", "worlds": {"street": 1.0}, "num": 2, "baseline_m": 0.3}
+    assert rig_field(recipe(data=data), Rigs())["rig"]["baseline_m"] == 0.3
+    assert rig_field(recipe(data={**data, "baseline_m": None}), Rigs()) == {}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from stereodistill.cli.render import write_world
 from stereodistill.data.tolerant import read_journal
 from stereodistill.engine.samples import SKIPPED
 from stereodistill.engine.train import train
 from stereodistill.errors import UserError
 from stereodistill.weights import load_weights
+from stereodistill.worlds import write_world
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from stereodistill.data import DATASETS, open_dataset
+from stereodistill.data import DATASETS, Subset, open_dataset
 from stereodistill.data.tolerant import Tolerant
 from stereodistill.engine.batches import Batches, Samples, iterate
 from stereodistill.engine.recipe import PairsSource, SynthSource
-from stereodistill.engine.samples import Shrunk, Subset, open_pairs
+from stereodistill.engine.samples import Shrunk, open_pairs
 from stereodistill.engine.worlds import Worlds
 from stereodistill.io.disparity import write_pfm
 from stereodistill.io.images import write_image

@@ -1,7 +1,9 @@
 import torch
 
 from stereodistill.engine.recipe import SynthSource
+from stereodistill.engine.samples import open_samples
 from stereodistill.engine.worlds import Worlds, pack, unpack
+from stereodistill.ops.geometry import disparity_to_depth
 
 
 def worlds(folder=None, seed=1, **options):
@@ -43,3 +45,17 @@ def test_a_pair_in_eight_bits_survives_packing():
     assert torch.equal(again.left.image, pair.left.image) and torch.equal(again.right.disparity, pair.right.disparity)
     assert again.rig == pair.rig and again.name == pair.name
     assert (pair.left.image * 255 - (pair.left.image * 255).round()).abs().max() < 1e-4
+
+
+def test_worlds_seen_with_one_baseline_keep_their_depth_and_their_own_sizes():
+    asked = {"worlds": {"street": 0.5, "room": 0.5}, "size": (32, 64), "sizes": {"room": (32, 48)}, "num": 6}
+    plain, common = (open_samples(SynthSource(**asked, **more), seed=0) for more in ({}, {"baseline_m": 0.54}))
+    baselines, sizes = set(), set()
+    for index in range(6):
+        before, after = plain.load(index), common.load(index)
+        baselines.add(float(before.rig.baseline_m))
+        sizes.add(after.size)
+        assert float(after.rig.baseline_m) == 0.54
+        depths = [disparity_to_depth(p.left.disparity, p.rig)[0][p.left.valid] for p in (before, after)]
+        torch.testing.assert_close(*depths, rtol=1e-4, atol=0)
+    assert len(baselines) > 3 and sizes == {(32, 64), (32, 48)}

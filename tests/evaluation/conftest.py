@@ -27,6 +27,10 @@ def _make_pair(name: str = "a", truth: np.ndarray | float | None = 5.0, rig: Rig
 class Pairs:
     pairs: list[StereoPair]
 
+    @property
+    def names(self) -> list[str]:
+        return [str(pair.name) for pair in self.pairs]
+
     def __len__(self) -> int:
         return len(self.pairs)
 

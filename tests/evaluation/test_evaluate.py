@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from stereodistill.errors import UserError
-from stereodistill.evaluation import evaluate, find_protocol, score_image, shortfall
+from stereodistill.evaluation import Estimate, evaluate, find_protocol, score_image, shortfall
 from stereodistill.types import Rig, StereoPair
 
 RIG = Rig(focal_px=100.0, baseline_m=0.5, width=40)  # as in conftest.py
@@ -115,7 +115,9 @@ def test_truth_that_the_protocol_cannot_score_is_not_scored(make_pair, pairs_of)
     far = np.full(SIZE, 0.5, dtype=np.float32)  # 100 m
     far[3, 7] = 5.0
     pair = make_pair("a", far)
-    scores = score_image(find_protocol("depth"), pair, np.full(SIZE, 5.0, np.float32), np.ones(SIZE, bool))
+    scores = score_image(
+        find_protocol("depth"), pair, Estimate(values=np.full(SIZE, 5.0, np.float32), valid=np.ones(SIZE, bool))
+    )
     assert scores["num_pixels"] == 1 and scores["abs_rel"] == pytest.approx(0, abs=1e-6)
     with pytest.raises(UserError, match="protocol depth:crop=garg,cap=80 can score"):
         evaluate(data=pairs_of([pair]), protocol="depth", source=Fixed(5.0), crop="garg")

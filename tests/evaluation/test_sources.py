@@ -110,12 +110,12 @@ def test_a_mono_network_without_metres_is_compared_in_pixels(make_pair, pairs_of
     assert not recwarn.list
 
 
-def test_a_matcher_sees_height_width_channels_and_the_name(make_pair, pairs_of):
+def test_a_matcher_sees_the_images_as_they_were_loaded_and_the_name(make_pair, pairs_of):
     class Teacher:
         name, hash = "mine", "0"
 
         def match(self, left, right, name=""):
-            assert left.shape == right.shape == (*SIZE, 3) and left.dtype == np.float32 and name == "a"
+            assert left.shape == right.shape == (3, *SIZE) and left.dtype == torch.float32 and name == "a"
             disparity = np.full(SIZE, 5.0, np.float32)
             disparity[0] = 0
             return disparity, (disparity > 0).astype(np.float32)

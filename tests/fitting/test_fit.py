@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from stereodistill.data import open_dataset
+from stereodistill.data import Subset, open_dataset
 from stereodistill.data.writing import write_pair
 from stereodistill.engine.optimizer import make_optimizer
 from stereodistill.errors import UserError
 from stereodistill.fitting import fit
-from stereodistill.fitting.judge import LABELS, TRUTH, Named
+from stereodistill.fitting.judge import LABELS, TRUTH, with_truth
 from stereodistill.fitting.page import score_tables
 from stereodistill.fitting.plan import Asked, keep_plan, make_plan, student_size, training_recipe
 from stereodistill.models import MONO, build
 from stereodistill.ops.geometry import swap_pair
 from stereodistill.synth import SynthDataset
-from stereodistill.types import Rig, StereoPair, View
+from stereodistill.types import StereoPair, View
 from stereodistill.weights import load_weights
 
 
@@ -128,7 +128,7 @@ def test_minutes_and_epochs_together_are_refused(footage, tmp_path):
 
 
 class Pictures:
-    """A dataset of blank pictures of given sizes."""
+    """Pictures of which only the size is asked."""
 
     def __init__(self, *sizes):
         self.sizes, self.names = sizes, [str(i) for i in range(len(sizes))]
@@ -136,9 +136,8 @@ class Pictures:
     def __len__(self):
         return len(self.sizes)
 
-    def load(self, index):
-        view = View.unlabelled(torch.zeros(3, *self.sizes[index]))
-        return StereoPair(left=view, right=view, rig=Rig.unknown(self.sizes[index][1]), name=self.names[index])
+    def size(self, index):
+        return self.sizes[index]
 
 
 @pytest.mark.parametrize(
@@ -227,12 +226,12 @@ def test_only_pairs_with_ground_truth_are_scored_against_it(footage):
     class Half:
         names = [str(i) for i in range(4)]
 
-        def load(self, index):
+        def load(self, index, window=None):
             pair = open_dataset(footage).load(index)
             return pair if index % 2 else replace(pair, left=View.unlabelled(pair.left.image))
 
-    assert Named(Half(), ["0", "1", "3"]).with_truth().names == ["1", "3"]
-    assert len(Named(Half(), ["0", "2"]).with_truth()) == 0
+    assert with_truth(Subset(Half(), ["0", "1", "3"])).names == ["1", "3"]
+    assert len(with_truth(Subset(Half(), ["0", "2"]))) == 0
 
 
 def test_one_table_for_each_truth_the_truer_one_first():

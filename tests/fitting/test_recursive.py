@@ -35,7 +35,7 @@ def test_it_labels_the_footage_and_its_student_learns_from_that(footage, recursi
     assert summary["teacher"] == "stereo_weights" and summary["num_val"] == 1
     assert len(list((tmp_path / "run" / "labels" / "disparity").iterdir())) == 5
     student, header = load_weights(tmp_path / "run" / "weights")
-    assert student.name == "lite_mono" and header.teacher_hash == weights_hash(recursive)
+    assert student.name == "lite0_mono" and header.teacher_hash == weights_hash(recursive)
     assert summary["held_out"]["teacher"]["ground truth"]["metrics"]["abs_rel"] > 0
 
 

@@ -30,10 +30,10 @@ class Answers:
         self._answer = answer
 
     def match(self, left, right, name=""):
-        return self._answer(left.shape[:2])
+        return self._answer(tuple(left.shape[1:]))
 
     def match_right(self, left, right, name=""):
-        return self._answer(left.shape[:2])
+        return self._answer(tuple(left.shape[1:]))
 
     def match_both(self, left, right, name=""):
         return self.match(left, right), self.match_right(left, right)

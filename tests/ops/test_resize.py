@@ -1,8 +1,16 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stereodistill.ops.resize import disparity_pyramid, mask_pyramid, resize_disparity, resize_image, resize_mask
+from stereodistill.ops.resize import (
+    disparity_pyramid,
+    mask_pyramid,
+    resize_disparity,
+    resize_image,
+    resize_mask,
+    size_of_shape,
+)
 
 sizes = st.tuples(st.integers(4, 30), st.integers(4, 40))
 
@@ -72,3 +80,20 @@ def test_crisp_keeps_sparse_points():
     sparse = torch.zeros(1, 8, 8)
     sparse[0, 3, 5] = 6.0
     assert resize_disparity(sparse, (16, 16), mode="crisp").unique().tolist() == [0.0, 12.0]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((375, 1242), (192, 640)),
+        ((1080, 1920), (256, 480)),
+        ((1920, 1080), (480, 256)),
+        ((480, 640), (288, 416)),
+        ((100, 100), (128, 128)),
+        ((10, 4000), (64, 4000)),
+    ],
+)
+def test_a_size_of_a_shape_has_the_pixels_and_the_aspect(size, expected):
+    found = size_of_shape(*size, 192 * 640)
+    assert found == expected
+    assert all(side % 32 == 0 and side >= 64 for side in found)

@@ -5,7 +5,7 @@ import pytest
 
 from stereodistill.errors import UserError
 from stereodistill.predict import MonoPredictor, StereoPredictor, from_pretrained
-from stereodistill.predict.load import choose_device
+from stereodistill.predict.predictor import choose_device
 
 PHOTO = np.full((50, 100, 3), 128, np.uint8)
 

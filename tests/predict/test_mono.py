@@ -102,3 +102,11 @@ def test_bad_cameras(tenth, camera, message):
 def test_rig_is_scaled_when_the_photo_is(tenth):
     rig = tenth.predict(PHOTO, focal_px=70).rig
     assert (rig.focal_px, rig.baseline_m, rig.width, rig.doffs_px) == (pytest.approx(70), 0.5, 100, 0)
+
+
+def test_a_number_of_pixels_is_spent_in_the_photos_own_shape():
+    header = MONO.model_copy(update={"input_size": None, "input_pixels": 64 * 128})
+    predictor = MonoPredictor(TenthOfWidth(), header)
+    for photo, seen in (((200, 400), (64, 128)), ((400, 200), (128, 64)), ((300, 300), (96, 96))):
+        depth = predictor.predict(np.full((*photo, 3), 128, np.uint8), focal_px=70)
+        assert predictor.model.seen == (1, 3, *seen) and depth.disparity_px.shape == photo

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from stereodistill.cli import run
-from stereodistill.cli.render import write_world
 from stereodistill.models import build
 from stereodistill.weights import WeightsHeader, save_weights
+from stereodistill.worlds import write_world
 
 SIZE = (96, 160)
 NUM_PAIRS = 6

@@ -187,7 +187,7 @@ def test_fit_passes_its_options_on_and_tells_the_scores(cli, rendered, tmp_path,
     assert str(tmp_path / "run" / "model.onnx") in done.out
     rig = asked["rig"]
     assert (rig.focal_px, rig.baseline_m, rig.width) == (700, 0.5, 320)
-    assert (asked["teacher"], asked["student"], asked["finetune"]) == ("sgbm", "lite_mono", "none")
+    assert (asked["teacher"], asked["student"], asked["finetune"]) == ("sgbm", "lite0_mono", "none")
     assert (asked["minutes"], asked["epochs"], asked["val_fraction"], asked["seed"]) == (None, 2, 0.2, 4)
     assert (asked["layout"], asked["resume"], asked["device"], asked["progress"]) == ("auto", False, "auto", True)
 

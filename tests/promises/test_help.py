@@ -19,7 +19,7 @@ OPTIONS = {
     "check": ("--json", "--layout"),
     "fit": ("--out", "--focal-px", "--baseline-m", "--teacher", "--student", "--finetune", "--minutes", "--epochs",
             "--val-fraction", "--resume"),
-    "label": ("--teacher", "--out", "--shard"),
+    "label": ("--teacher", "--out", "--shard", "--export"),
     "match": ("--out", "--teacher", "--right", "--confidence"),
     "predict": ("--weights", "--out", "--save", "--focal-px", "--width"),
     "train": ("--out", "--resume"),

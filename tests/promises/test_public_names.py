@@ -15,21 +15,24 @@ NAMES = {
     "__version__",
     "DepthMap",
     "MonoPredictor",
-    "Prediction",
     "Rig",
     "StereoPair",
     "StereoPredictor",
     "UserError",
     "View",
+    "check",
+    "create_model",
     "evaluate",
     "export",
     "fit",
     "from_pretrained",
     "label",
+    "list_models",
     "load_teacher",
     "open_dataset",
     "push_to_hub",
     "train",
+    "write_world",
 }
 MAX_IMPORT_CPU_S = 0.1
 NO_NETWORK = (
@@ -57,6 +60,10 @@ def test_the_names_are_these():
 def test_every_name_is_there(name):
     value = getattr(stereodistill, name)
     assert isinstance(value, str) if name == "__version__" else callable(value)
+
+
+def test_the_worlds_are_a_package_of_their_own():
+    assert callable(stereodistill.synth.render) and callable(stereodistill.synth.SynthDataset)
 
 
 def test_no_module_is_called_like_a_public_name():

@@ -62,11 +62,12 @@ def _small(recipe: dict[str, Any], rendered: Path, labels: Path, starts: dict[st
     if data.get("source") == "pairs":
         small = [f"data.path={rendered}", *([f"data.labels={labels}"] if "labels" in data else [])]
     else:
-        small = ["data.size=[64,128]", f"data.reuse={{{', '.join(f'{world}: 2' for world in data.get('reuse', {}))}}}"]
+        reuse = ", ".join(f"{world}: 2" for world in data.get("reuse", {}))
+        small = ["data.size=[64,128]", "data.sizes={}", f"data.reuse={{{reuse}}}"]
     model = recipe["model"]
     small += [f"model.options.{key}={value}" for key, value in FEW.get(model["name"], {}).items()]
     small += [f"model.weights={starts[model['name']]}"] if "weights" in model else []
-    small += [f"model.encoder_weights={imagenet}"] if "encoder_weights" in model else []
+    small += [f"model.encoder_weights={imagenet}"] if model.get("encoder_weights") == "IMAGENET" else []
     return [*SHORT, *small]
 
 

@@ -80,7 +80,7 @@ def refine_pairs(
         raise UserError(f"with --refine, --keep-fov is 0 (the empty border is cut off) or 1, found {keep_fov:g}")
     dataset = open_dataset(pairs, layout=layout, rig=rig)
     size = _one_size(dataset, pairs)
-    found, known = _measure(dataset, size, report)
+    found, known = _measure(dataset, report)
     focal_px = float(known.focal_px) if known.is_metric else float(size[1])
     unit_px = max(1.0, size[1] / WORKING_WIDTH)
     total = sum(len(matches) for matches in found.values())
@@ -146,9 +146,7 @@ class _Warp:
         return cv2.warpPerspective(image, homography, self.size[::-1], flags=cv2.INTER_CUBIC)
 
 
-def _measure(
-    dataset: StereoDataset, size: tuple[int, int], report: Callable[..., None]
-) -> tuple[dict[int, Matches], Rig]:
+def _measure(dataset: StereoDataset, report: Callable[..., None]) -> tuple[dict[int, Matches], Rig]:
     """Matches of a sample of pairs, and their rig."""
     sample = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_PAIRS)).round().astype(int))
     rigs: list[Rig] = []
@@ -156,12 +154,7 @@ def _measure(
     total = len(sample) + len(dataset)
 
     def measure(index: int) -> tuple[Matches, Rig]:
-        pair = dataset.load(index)
-        if pair.size != size:
-            raise UserError(
-                f"pair {pair.name}: pictures of {pair.size[1]}x{pair.size[0]}, others of {size[1]}x{size[0]}"
-            )
-        return match_views(*_pictures(dataset, index)), pair.rig
+        return match_views(*_pictures(dataset, index)), dataset.rig(index)
 
     with ThreadPoolExecutor(_num_workers()) as pool:
         for done, (index, (matches, rig)) in enumerate(zip(sample, pool.map(measure, sample.tolist())), 1):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stereodistill.cli.exporting import Export, Exporter, MinConfidence, ValFraction
 from stereodistill.cli.options import (
     BaselineM,
     Data,
@@ -82,6 +83,12 @@ def label(
     ] = "0/1",
     workers: Annotated[int, typer.Option("--workers", help="Threads that read and write.")] = 2,
     on_error: Annotated[str, typer.Option("--on-error", metavar="stop|skip", help="At an unreadable pair.")] = "stop",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="auto|f32|bf16", help="Of a network; auto: what is quicker here.")
+    ] = "auto",
+    export: Export = None,
+    val_fraction: ValFraction = 0.1,
+    min_confidence: MinConfidence = 0.0,
     layout: Layout = "auto",
     focal_px: FocalPx = None,
     baseline_m: BaselineM = None,
@@ -92,7 +99,8 @@ def label(
 ) -> None:
     """A teacher's disparity and confidence for each pair.
 
-    The same call goes on where a stopped one ended; with --shard several machines fill one folder.
+    The same call goes on where a stopped one ended; with --shard several machines fill one folder.  With --export the
+    labels are also written as other trainers read them; DATA may then be a labels folder, which is not labelled again.
     """
     part, rig = _shard(shard), rig_of(focal_px, baseline_m, width)
     if on_error not in ("stop", "skip"):
@@ -101,12 +109,20 @@ def label(
     from stereodistill.labels.make import label as write_labels
 
     settle(device, seed)
+    exporter = None
+    if export is not None:
+        exporter = Exporter(export, data, out, layout, rig, limit, part, val_fraction, min_confidence, seed)
+        if exporter.has_labels:
+            told(*exporter.run())
+            return
     done = write_labels(
         data, teacher, out, device=device, right=not left_only, shard=part, workers=workers, limit=limit,
-        on_error=on_error, progress=True, layout=layout, rig=rig,
+        on_error=on_error, precision=precision, progress=True, layout=layout, rig=rig,
     )  # fmt: skip
     told(f"{done.num_new} pairs labelled by {done.teacher} in {done.elapsed_s:.0f} s, {done.num_old} were there: {out}")
     told(*skip_report(done.skipped))
+    if exporter is not None:
+        told(*exporter.run())
 
 
 def match(
@@ -158,8 +174,8 @@ def synth(
     seed: Seed = 0,
 ) -> None:
     """Procedural stereo pairs with exact disparity of both views."""
-    from stereodistill.cli.render import write_world
-    from stereodistill.predict.load import choose_device
+    from stereodistill.predict.predictor import choose_device
+    from stereodistill.worlds import write_world
 
     settle(device, seed)
     with if_stopped(lambda: f"{len(list(out.glob('left/*.png')))} finished pairs are in {out}"):

@@ -49,7 +49,9 @@ def fit(
     baseline_m: BaselineM = None,
     width: Width = None,
     teacher: Teacher = "lite_stereo",
-    student: Annotated[str, typer.Option("--student", help="lite_mono, vgg_mono or recursive_mono.")] = "lite_mono",
+    student: Annotated[
+        str, typer.Option("--student", help="lite0_mono, lite_mono, vgg_mono or recursive_mono.")
+    ] = "lite0_mono",
     finetune: Annotated[
         str, typer.Option("--finetune", metavar="none|unsup", help="Adapt the teacher to the footage first.")
     ] = "none",

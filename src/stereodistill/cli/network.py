@@ -27,13 +27,21 @@ from stereodistill.errors import UserError
 if TYPE_CHECKING:
     from stereodistill.cameras.one_view import RawCamera
 
+GENERAL = "lite0_mono"
+"""Shipped mono weights that need no footage."""
+
 
 def predict(
     photos: Annotated[
         str, typer.Argument(metavar="INPUT", help="Image, folder, quoted glob, video, or the number of a camera.")
     ],
-    weights: Annotated[str, typer.Option("--weights", help="Mono weights: folder, file, name or Hugging Face id.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write; one folder inside for each kind of result.")],
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", help="Mono weights: folder, file, name or Hugging Face id; default: the general ones."
+        ),
+    ] = GENERAL,
     save: Annotated[
         str | None,
         typer.Option("--save", metavar="KIND,...", help="depth16, npy, color, ply, disparity; default: depth16,color."),
@@ -62,6 +70,11 @@ def predict(
     settle(device, seed)
     found = find_photos(photos, limit)
     predictor = from_pretrained(weights, device)
+    if weights == GENERAL:
+        told(
+            "General weights, learned from procedural streets and rooms: a first look.  For metres of your own camera, "
+            "`stereodistill fit` your footage."
+        )
     if not isinstance(predictor, MonoPredictor):
         raise UserError(f"{weights} is a stereo network: `stereodistill match LEFT RIGHT --out FILE` takes two views")
     camera = _raw_camera(calibration, focal_px, predictor.header.rectified)

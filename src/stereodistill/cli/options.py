@@ -64,7 +64,7 @@ def settle(device: str, seed: int) -> None:
     """Refuse a device that this machine does not have, and seed what has a state, before any work is done."""
     import torch
 
-    from stereodistill.predict.load import choose_device
+    from stereodistill.predict.predictor import choose_device
 
     choose_device(device)
     torch.manual_seed(seed)

@@ -63,7 +63,7 @@ def _print_line(text: str) -> None:
     print(f"stereodistill: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
-def _usage(error: Exception) -> str:
+def _usage(error: BaseException) -> str:
     complaint = getattr(error, "format_message", lambda: str(error))().rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{complaint}; see `{context.command_path if context else 'stereodistill'} --help`"

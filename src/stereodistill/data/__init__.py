@@ -2,7 +2,8 @@
 
 from stereodistill.data.check.doctor import check_dataset
 from stereodistill.data.check.findings import CheckReport, Finding
-from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
+from stereodistill.data.dataset import StereoDataset, Subset
+from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.layouts import LAYOUTS, PairFiles
 from stereodistill.data.published.listed import Entry, ListedPairs
 from stereodistill.data.published.registry import DATASETS
@@ -18,6 +19,7 @@ __all__ = [
     "PairDataset",
     "PairFiles",
     "StereoDataset",
+    "Subset",
     "check_dataset",
     "open_dataset",
     "split_stretches",

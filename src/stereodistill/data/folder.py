@@ -1,31 +1,22 @@
-"""Stereo pairs on disk as a dataset: `len(dataset)`, `dataset.names`, `dataset.load(i) -> StereoPair`."""
+"""Stereo pairs on disk as a data set (see `data.dataset.StereoDataset`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
+from stereodistill.data.dataset import Size
 from stereodistill.data.layouts import LAYOUTS, UNDERSTOOD, Found, PairFiles, find_pairs
 from stereodistill.data.published.listed import ListedPairs
 from stereodistill.data.published.registry import open_named, parse_source
+from stereodistill.data.rigs import rig_at
 from stereodistill.data.video import SideBySideFolder, SideBySideVideo
-from stereodistill.data.windows import read_pair_window, whole
+from stereodistill.data.windows import read_pair
 from stereodistill.errors import UserError
-from stereodistill.io.images import ChooseWindow
+from stereodistill.io.images import ChooseWindow, image_size
 from stereodistill.io.video import VIDEO_SUFFIXES
 from stereodistill.types import Rig, StereoPair
-
-
-class StereoDataset(Protocol):
-    """What every consumer of pairs relies on; `names` are in sequence order."""
-
-    names: list[str]
-
-    def __len__(self) -> int: ...
-
-    def load(self, index: int) -> StereoPair: ...
 
 
 class PairDataset:
@@ -42,17 +33,25 @@ class PairDataset:
         """The files that pair `index` is read from."""
         return self._pairs[index]
 
-    def load(self, index: int) -> StereoPair:
-        """Pair `index`: images (3, H, W), disparities and masks (1, H, W), the rig at this image width.
+    def without_truth(self) -> PairDataset:
+        """The same pairs without their disparities, which are then not read."""
+        return PairDataset([replace(files, disparity=None, disparity_right=None) for files in self._pairs])
+
+    def rig(self, index: int) -> Rig:
+        """The rig of pair `index` at its width, from its calibration and the header of its left image."""
+        return rig_at(self._pairs[index].calibration, self.size(index))
+
+    def size(self, index: int) -> Size:
+        """(height, width) of pair `index`, from the header of its left image."""
+        return image_size(self._pairs[index].left)
+
+    def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
+        """Pair `index`, or the `window` of it; see `StereoDataset`.
 
         Raises:
             UserError: a file cannot be read, the views differ in size, or the ground truth is not a disparity.
         """
-        return self.load_window(index, whole)
-
-    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
-        """`load`, cropped to the window `choose((height, width))`; errors as there."""
-        return read_pair_window(self._pairs[index], choose)
+        return read_pair(self._pairs[index], window)
 
 
 def open_dataset(

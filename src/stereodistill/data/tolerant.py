@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
+from stereodistill.data.dataset import Size, StereoDataset
 from stereodistill.errors import UserError
-from stereodistill.types import StereoPair
+from stereodistill.io.images import ChooseWindow
+from stereodistill.types import Rig, StereoPair
 
 OnError = Literal["stop", "skip"]
 T = TypeVar("T")
-
-
-class Loads(Protocol):
-    """A dataset, or anything else that is read sample by sample."""
-
-    def __len__(self) -> int: ...
-    def load(self, index: int) -> StereoPair: ...
 
 
 @dataclass(frozen=True)
@@ -33,12 +28,12 @@ class Skipped:
 class Tolerant:
     """A dataset whose unreadable samples stop the work (`stop`) or are left out and remembered (`skip`).
 
-    Two ways to read: `get` answers None for a sample that is left out (evaluation, labels); `load` answers with
-    the next readable one (training).  Which one that is depends on the files alone, so a resumed run sees the
-    same samples.
+    Two ways to read: `get` answers None for a sample that is left out (evaluation, labels); `load`, `rig` and `size`
+    answer with the next readable one (training).  Which one that is depends on the files alone, so a resumed run
+    sees the same samples.
 
     Args:
-        samples: `len`, `load(i)`, and `names` if it has some.
+        samples: the data set.
         on_error: "stop" or "skip".
         journal: a file that every process adds what it left out to, one line of JSON each; see `read_journal`.
         hint: how to ask for `skip`, for the message.
@@ -46,7 +41,7 @@ class Tolerant:
 
     def __init__(
         self,
-        samples: Loads,
+        samples: StereoDataset,
         on_error: OnError = "stop",
         *,
         journal: Path | None = None,
@@ -58,6 +53,11 @@ class Tolerant:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of all samples, readable or not."""
+        return self.samples.names
 
     @property
     def skipped(self) -> list[Skipped]:
@@ -74,34 +74,39 @@ class Tolerant:
             return read(index)
         except UserError as error:
             if self.on_error == "stop":
-                what = f"pair {self._name(index)}: {error}"
+                what = f"pair {self.names[index]}: {error}"
                 raise UserError(f"{what}; mend it or leave such pairs out with {self.hint}") from None
             self._note(index, str(error))
             return None
 
-    def load(self, index: int, read: Callable[[int], StereoPair] | None = None) -> StereoPair:
-        """Sample `index`; under "skip" the next one that can be read, the first after the last.
+    def rig(self, index: int) -> Rig:
+        """Of sample `index`; otherwise as `load`."""
+        return self._first_readable(index, self.samples.rig)
 
-        `read` replaces the samples' own `load`.
+    def size(self, index: int) -> Size:
+        """Of sample `index`; otherwise as `load`."""
+        return self._first_readable(index, self.samples.size)
+
+    def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
+        """Sample `index`; under "skip" the next one that can be read, the first after the last.
 
         Raises:
             UserError: as `get`, or no sample can be read at all.
         """
+        return self._first_readable(index, lambda found: self.samples.load(found, window))
+
+    def _first_readable(self, index: int, read: Callable[[int], T]) -> T:
         num = len(self.samples)
         for step in range(num):
-            pair = self.get((index + step) % num, read or self.samples.load)
-            if pair is not None:
-                return pair
+            found = self.get((index + step) % num, read)
+            if found is not None:
+                return found
         raise UserError(f"none of the {num} pairs can be read; the first: {self.skipped[0].reason}")
-
-    def _name(self, index: int) -> str:
-        names = getattr(self.samples, "names", None)
-        return str(index) if names is None else str(names[index])
 
     def _note(self, index: int, reason: str) -> None:
         if index in self._skipped:
             return
-        self._skipped[index] = skipped = Skipped(self._name(index), reason)
+        self._skipped[index] = skipped = Skipped(self.names[index], reason)
         if self.journal is not None:
             # One short write at the end of the file: lines of several processes do not mix.
             with self.journal.open("a", encoding="utf-8") as file:

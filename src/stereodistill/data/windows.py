@@ -1,49 +1,25 @@
-"""Reading only the part of a pair that a random crop will keep."""
+"""Reading a pair of files, or only the part of it that a random crop will keep."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 
+from stereodistill.data.dataset import Size
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.rigs import rig_at
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_disparity_window
 from stereodistill.io.images import ChooseWindow, Window, read_image_window
 from stereodistill.io.seen import read_seen
-from stereodistill.ops.geometry import crop_pair
 from stereodistill.types import StereoPair, View
 
-Size = tuple[int, int]
 
-
-@runtime_checkable
-class LoadsWindows(Protocol):
-    """A dataset that can read less than whole files: `load_window(i, choose)` is `load(i)`, cropped."""
-
-    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair: ...
-
-
-def load_window(samples, index: int, choose: ChooseWindow) -> StereoPair:
-    """`samples.load(index)` cropped to the window `choose(size)`; of files only that is read where `samples` can.
-
-    `choose` is called once, with the size (height, width) of the left picture.
-
-    Raises:
-        UserError: as `load`; what lies outside the window may pass unseen.
-    """
-    if isinstance(samples, LoadsWindows):
-        return samples.load_window(index, once(choose))
-    pair = samples.load(index)
-    window = choose(pair.size)
-    return crop_pair(pair, window.top, window.left, window.height, window.width)
-
-
-def once(choose: ChooseWindow) -> ChooseWindow:
-    """`choose`, whose first answer holds for both views."""
+def once(choose: ChooseWindow | None) -> ChooseWindow:
+    """`choose`, whose first answer holds for both views; without one, the window that leaves nothing out."""
+    choose = choose or whole
     chosen: list[Window] = []
 
     def first(size: Size) -> Window:
@@ -72,13 +48,13 @@ def window_of_truth(window: Window, size: Size, path: str | Path) -> ChooseWindo
     return checked
 
 
-def read_pair_window(files: PairFiles, choose: ChooseWindow) -> StereoPair:
-    """The pair of `files` cropped to the window `choose(size)`.
+def read_pair(files: PairFiles, window: ChooseWindow | None = None) -> StereoPair:
+    """The pair of `files`, or the part of it that `window(size)` says.
 
     Raises:
         UserError: a file cannot be read, the views differ in size, or the ground truth is not a disparity.
     """
-    choose = once(choose)
+    choose = once(window)
     left, size = read_image_window(files.left, choose)
     right, right_size = read_image_window(files.right, choose)
     if size != right_size:
@@ -86,15 +62,15 @@ def read_pair_window(files: PairFiles, choose: ChooseWindow) -> StereoPair:
             f"{files.name}: the two views must have one size, found {_shown(size)} in {files.left} "
             f"and {_shown(right_size)} in {files.right}; rectify or resize them together"
         )
-    window = choose(size)
+    part = choose(size)
     views = [
-        _view(torch.from_numpy(image), truth, seen, window, size)
+        _view(torch.from_numpy(image), truth, seen, part, size)
         for image, truth, seen in (
             (left, files.disparity, files.seen),
             (right, files.disparity_right, files.seen_right),
         )
     ]
-    rig = replace(rig_at(files.calibration, size), width=window.width)
+    rig = replace(rig_at(files.calibration, size), width=part.width)
     return StereoPair(left=views[0], right=views[1], rig=rig, name=files.name)
 
 

@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from stereodistill.data import StereoDataset
 from stereodistill.errors import UserError
 from stereodistill.rng import epoch_order, rng
 from stereodistill.types import StereoPair, collate
 
-AUGMENT = 1
-"""Purpose number of the augmentation's generator (scenes use 0)."""
+AUGMENT, VARIANT = 1, 3
+"""Purpose numbers of generators: of the augmentation, and of how a whole batch is prepared (scenes use 0 and 2)."""
 
 
-class Samples(Protocol):
-    """Anything that can be trained on."""
-
-    def __len__(self) -> int: ...
-    def load(self, index: int) -> StereoPair: ...
-
-
-Prepare = Callable[[Samples, int, np.random.Generator], StereoPair]
+Prepare = Callable[[StereoDataset, int, np.random.Generator], StereoPair]
 """(samples, index, generator) -> the augmented sample; it may read less of the files than a plain `load`."""
 
 
 class Batches(Dataset):
     """Micro-batch k of this process, augmented and collated.
 
+    `prepare`: one way of preparing a sample, or several, of which each micro-batch takes one, the same in every
+    process (sizes, for example, that cannot be mixed in a batch).
     The stream of samples is one endless sequence of positions; epoch e visits a permutation that depends
     on (seed, e).  A global micro-batch takes the next positions, each process its own share of them.
     """
 
     def __init__(
-        self, samples: Samples, prepare: Prepare, *, seed: int, batch_size: int, rank: int = 0, num_ranks: int = 1
+        self,
+        samples: StereoDataset,
+        prepare: Prepare | Sequence[Prepare],
+        *,
+        seed: int,
+        batch_size: int,
+        rank: int = 0,
+        num_ranks: int = 1,
     ):
-        self.samples, self.prepare, self.seed = samples, prepare, seed
+        self.samples, self.seed = samples, seed
+        self.variants = [prepare] if callable(prepare) else list(prepare)
         self.batch_size, self.rank = batch_size, rank
         self.per_rank = batch_size // num_ranks
         assert self.per_rank * num_ranks == batch_size, "the batch must divide by the number of processes"
 
     def __getitem__(self, number: int) -> StereoPair:
         first = number * self.batch_size + self.rank * self.per_rank
-        return collate([self._sample(first + i) for i in range(self.per_rank)])
+        prepare = self.variants[0]
+        if len(self.variants) > 1:
+            prepare = self.variants[int(rng(self.seed, 0, number, VARIANT).integers(len(self.variants)))]
+        return collate([self._sample(first + i, prepare) for i in range(self.per_rank)])
 
-    def _sample(self, position: int) -> StereoPair:
+    def _sample(self, position: int, prepare: Prepare) -> StereoPair:
         epoch, place = divmod(position, len(self.samples))
         index = place if getattr(self.samples, "endless", False) else int(self._order(epoch)[place])
-        return self.prepare(self.samples, index, rng(self.seed, epoch, index, AUGMENT))
+        return prepare(self.samples, index, rng(self.seed, epoch, index, AUGMENT))
 
     @lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
     def _order(self, epoch: int) -> np.ndarray:

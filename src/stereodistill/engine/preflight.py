@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stereodistill.engine.batches import Samples
-from stereodistill.engine.recipe import JointRecipe, PairsSource, Recipe
+from stereodistill.data import StereoDataset
+from stereodistill.data.dataset import metric_rigs, middle_rig, spread
+from stereodistill.engine.recipe import JointRecipe, PairsSource, Recipe, SynthSource
 from stereodistill.engine.stages import STAGES
 from stereodistill.errors import UserError
 
@@ -19,8 +20,8 @@ BLANKS = {
 }
 NUM_TRIED = 8
 """Samples that are searched for ground truth, spread over the set: one with it is enough."""
-NUM_LOOKED_AT = 20
-"""Pairs whose rig is asked, spread over the set."""
+COMMON_FOCAL = 0.72
+"""Focal length in image widths that is assumed where a photo comes without one: a phone's main camera (26 mm)."""
 SAME_BASELINE = 0.02
 """KITTI's cars differ by one per cent from day to day."""
 
@@ -39,7 +40,7 @@ def refuse_blanks(recipe: Recipe, has_samples: bool) -> None:
             raise UserError(f"this recipe leaves {key} open ({value}): give {key}=..., {BLANKS[value]}")
 
 
-def require_ground_truth(recipe: Recipe, samples: Samples) -> None:
+def require_ground_truth(recipe: Recipe, samples: StereoDataset) -> None:
     """Refuse pairs without known disparity for a supervised stage: its loss would be 0 and nothing learned.
 
     Raises:
@@ -47,28 +48,29 @@ def require_ground_truth(recipe: Recipe, samples: Samples) -> None:
     """
     if not STAGES[recipe.stage].learns_from_truth or not isinstance(recipe.data, PairsSource) or recipe.data.labels:
         return
-    step = max(1, len(samples) // NUM_TRIED)
-    if not any(bool(samples.load(index).left.valid.any()) for index in range(0, len(samples), step)):
+    if not any(bool(samples.load(index).left.valid.any()) for index in spread(samples, NUM_TRIED)):
         raise UserError(
             f"stage {recipe.stage} learns from ground truth and {recipe.data.path} has none: give pairs with "
             "disparity/, or a split that has it (kitti_raw:eigen_train_lidar)"
         )
 
 
-def rig_field(recipe: Recipe, samples: Samples) -> dict[str, Any]:
+def rig_field(recipe: Recipe, samples: StereoDataset) -> dict[str, Any]:
     """The header's `rig` for a run that leaves a mono network: that of most pairs.  Without it there are no metres.
 
-    Empty for other runs, for procedural worlds, and where pairs have no rig or different baselines: then nobody can
-    tell a network's metres (`fit` rescales such footage).
+    Of procedural worlds that are seen with one baseline, that baseline and a common focal length.
+    Empty for other runs and worlds, and where pairs have no rig or different baselines: then nobody can tell a
+    network's metres (`fit` rescales such footage).
     """
     leaves_mono = recipe.trains == "mono" or isinstance(recipe, JointRecipe)
+    if leaves_mono and isinstance(recipe.data, SynthSource) and recipe.data.baseline_m is not None:
+        return {"rig": {"focal_px": COMMON_FOCAL * 1000, "baseline_m": recipe.data.baseline_m, "width": 1000.0}}
     if not leaves_mono or not isinstance(recipe.data, PairsSource):
         return {}
-    step = max(1, len(samples) // NUM_LOOKED_AT)
-    rigs = [samples.load(index).rig for index in range(0, len(samples), step)]
-    if not rigs or not all(rig.is_metric for rig in rigs):
+    rigs = metric_rigs(samples)
+    if not rigs:
         return {}
-    middle = sorted(rigs, key=lambda rig: rig.focal_px / rig.width)[len(rigs) // 2]
+    middle = middle_rig(rigs)
     if any(abs(rig.baseline_m / middle.baseline_m - 1) > SAME_BASELINE for rig in rigs):
         return {}
     return {"rig": {name: float(value) for name, value in asdict(middle).items()}}

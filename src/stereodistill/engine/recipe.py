@@ -32,7 +32,8 @@ class ModelSpec(Config):
     weights: str | None = None
     """Start from these weights (name, folder, hub id) instead of a random initialisation."""
     encoder_weights: str | None = None
-    """Start the encoder from ImageNet weights: a file in torchvision's naming, or `hub:ORG/NAME` to download one."""
+    """Start the encoder from ImageNet weights: `efficientnet_lite0` (shipped, for `lite0_mono`), a file in the
+    publishers' naming, or `hub:ORG/NAME` to download one."""
     freeze_encoder_epochs: float = Field(default=0.0, ge=0)
     """Train the decoder alone for so long (Guo et al. 2018, suffix pt: the first epoch)."""
 
@@ -46,6 +47,11 @@ class SynthSource(Config):
     options: dict[str, dict[str, Any]] = {}
     """World -> fields of its configuration (`FlyingConfig`, `StreetConfig`, `RoomConfig`)."""
     size: Size = (320, 640)
+    sizes: dict[str, Size] = {}
+    """World -> size of its pictures, where it is not `size`."""
+    baseline_m: float | None = Field(default=None, gt=0)
+    """Disparity is what a rig with this baseline would have measured, whatever the world's own rigs.  A network that
+    sees one picture can then learn one scale from many rigs (`CommonBaseline`), and its weights know metres."""
     num: PositiveInt | None = None
     reuse: dict[str, PositiveInt] = {}
     """World -> number of different scenes: they stay in memory and come back under other crops and other light.

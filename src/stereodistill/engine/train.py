@@ -13,9 +13,10 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
+from stereodistill.data import StereoDataset
 from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_stereo
 from stereodistill.engine.batch_norm import synchronise_norms
-from stereodistill.engine.batches import Batches, Samples
+from stereodistill.engine.batches import Batches
 from stereodistill.engine.chain import Link, chain
 from stereodistill.engine.loop import Loop, Validate
 from stereodistill.engine.preflight import refuse_blanks, require_ground_truth, rig_field
@@ -34,16 +35,18 @@ def train(
     overrides: Sequence[str] = (),
     resume: bool = False,
     device: str = "auto",
-    samples: Samples | None = None,
+    samples: StereoDataset | None = None,
     validate: Validate | None = None,
     on_step: Callable[[int, int, float], None] | None = None,
     header: dict | None = None,
+    start: Callable[[nn.Module], None] | None = None,
 ) -> Path:
     """Run a recipe, the stages that it comes `after` first; returns `out/weights`.
 
     `recipe` is a shipped name, a YAML file or a parsed recipe.  `resume` goes on from the newest intact
     checkpoint in `out`; without it a folder that already holds a run is refused.  `header` adds fields
-    (rig, metrics, ...) to the weights' header; the rig is by default that of the pairs.
+    (rig, metrics, ...) to the weights' header; the rig is by default that of the pairs.  `start` may change the
+    network of the last stage before its first step.
     """
     recipe = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     out = Path(out)
@@ -53,7 +56,7 @@ def train(
         _prepare_folder(link.out, resume)
     for link in links:
         judge = validate if link.out == out else None
-        _run(link, resume, device, samples, judge, on_step, header or {})
+        _run(link, resume, device, samples, judge, on_step, header or {}, start if link.out == out else None)
     return out / "weights"
 
 
@@ -61,16 +64,20 @@ def _run(
     link: Link,
     resume: bool,
     device: str,
-    samples: Samples | None,
+    samples: StereoDataset | None,
     validate: Validate | None,
     on_step: Callable[[int, int, float], None] | None,
     header: dict,
+    start: Callable[[nn.Module], None] | None,
 ) -> None:
     """One stage, from its start weights to weights on disk."""
     recipe, out = link.recipe, link.out
     accelerator = make_accelerator(recipe, device)
     set_seed(recipe.loop.seed)
-    model = trained_module(recipe, build_model(link.started))
+    network = build_model(link.started)
+    if start:
+        start(network)
+    model = trained_module(recipe, network)
     samples = open_samples(recipe.data, recipe.loop.seed) if samples is None else samples
     samples = tolerant(samples, recipe.data, out)
     require_ground_truth(recipe, samples)
@@ -87,7 +94,7 @@ def _run(
 def _loop(
     recipe: Recipe,
     model: nn.Module,
-    samples: Samples,
+    samples: StereoDataset,
     accelerator: Accelerator,
     out: Path,
     validate: Validate | None,
@@ -119,7 +126,7 @@ def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
     return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no", cpu=on_cpu)
 
 
-def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> Batches:
+def make_batches(recipe: Recipe, samples: StereoDataset, accelerator: Accelerator) -> Batches:
     """Augmented micro-batches of this process."""
     if len(samples) == 0:
         raise UserError("no samples to train on")
@@ -129,8 +136,9 @@ def make_batches(recipe: Recipe, samples: Samples, accelerator: Accelerator) -> 
             f"loop.batch_size / loop.accumulate = {micro} must divide by the {accelerator.num_processes} processes"
         )
     if isinstance(recipe.augment, AugmentMono):
-        prepare = partial(_prepare_mono, config=recipe.augment)
-        if recipe.augment.size is not None:
+        prepare = [partial(_prepare_mono, config=config) for config in recipe.augment.at_each_size()]
+        if recipe.augment.sees_whole_pictures:
+            assert recipe.augment.size is not None
             samples = Shrunk(samples, recipe.augment.size, recipe.loop.workers)
     else:
         prepare = partial(_prepare_stereo, config=recipe.augment)
@@ -154,11 +162,14 @@ def num_steps(recipe: Recipe, num_samples: int) -> int:
 
 def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
     """The header that goes with trained weights: what they are, how they were made."""
+    size = recipe.augment.size if isinstance(recipe.augment, AugmentMono) else None
+    fixed = isinstance(recipe.augment, AugmentMono) and recipe.augment.sees_whole_pictures
     base = {
         "architecture": model.name,
         "kind": model.kind,
         "options": model.options,
-        "input_size": recipe.augment.size if isinstance(recipe.augment, AugmentMono) else None,
+        "input_size": size if fixed else None,
+        "input_pixels": None if fixed or size is None else size[0] * size[1],
         "recipe": recipe.model_dump(mode="json"),
     }
     return WeightsHeader.parse(base | extra, "weights header")

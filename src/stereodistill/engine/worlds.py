@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from stereodistill import __version__
 from stereodistill.engine.recipe import SynthSource
 from stereodistill.errors import UserError
 from stereodistill.io.files import write_bytes
+from stereodistill.io.images import ChooseWindow
+from stereodistill.ops.geometry import crop_pair
 from stereodistill.rng import rng
 from stereodistill.synth import render
 from stereodistill.types import Rig, StereoPair, View, uncollate
@@ -39,26 +41,63 @@ class Worlds:
         self.endless = source.num is None
         self.kept: MutableMapping[tuple[str, int], Packed] = {}
         if source.cache:
-            self.kept = SceneCache(source.cache, [seed, *source.size, source.options, __version__])
+            sizes = [source.sizes] if source.sizes else []
+            self.kept = SceneCache(source.cache, [seed, *source.size, *sizes, source.options, __version__])
 
     def __len__(self) -> int:
         return self.source.num or ENDLESS
 
-    def load(self, index: int) -> StereoPair:
+    @property
+    def names(self) -> Sequence[str]:
+        """World, seed and number of the scene."""
+        return _Names(self)
+
+    def rig(self, index: int) -> Rig:
+        """The cameras of scene `index`, which is rendered for it."""
+        return self.load(index).rig
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of scene `index`: that of its world."""
+        return self._size_of(self.scene(index)[0])
+
+    def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
         """Render scene `index`, or bring back the one it shares with earlier samples of its kind (see `reuse`)."""
+        kind, number = self.scene(index)
+        if kind not in self.source.reuse:
+            pair = self._render(kind, number)
+        else:
+            packed = self.kept.get((kind, number))
+            if packed is None:
+                packed = self.kept[kind, number] = pack(self._render(kind, number))
+            pair = unpack(packed, self.names[index])
+        return pair if window is None else crop_pair(pair, *window(pair.size))
+
+    def scene(self, index: int) -> tuple[str, int]:
+        """World and number of the scene that sample `index` shows."""
         kind = str(rng(self.seed, 0, index, purpose=2).choice(self.kinds, p=self.shares))
-        num_scenes = self.source.reuse.get(kind)
-        if num_scenes is None:
-            return self._render(kind, index)
-        key = (kind, index % num_scenes)
-        packed = self.kept.get(key)
-        if packed is None:
-            packed = self.kept[key] = pack(self._render(*key))
-        return unpack(packed, f"{kind}_{self.seed}_{key[1]:06d}")
+        return kind, index % self.source.reuse.get(kind, ENDLESS)
 
     def _render(self, kind: str, index: int) -> StereoPair:
         config = self.source.options.get(kind)
-        return uncollate(render(kind, seed=self.seed, indices=[index], size=self.source.size, config=config).pair)[0]
+        rendered = render(kind, seed=self.seed, indices=[index], size=self._size_of(kind), config=config)
+        return uncollate(rendered.pair)[0]
+
+    def _size_of(self, kind: str) -> tuple[int, int]:
+        return self.source.sizes.get(kind, self.source.size)
+
+
+class _Names(Sequence[str]):
+    """The names of all scenes, worked out when asked for: there may be no end of them."""
+
+    def __init__(self, worlds: Worlds):
+        self._worlds = worlds
+
+    def __len__(self) -> int:
+        return len(self._worlds)
+
+    def __getitem__(self, index):
+        kind, number = self._worlds.scene(range(len(self))[index])
+        return f"{kind}_{self._worlds.seed}_{number:06d}"
 
 
 def pack(pair: StereoPair) -> Packed:

@@ -30,6 +30,9 @@ class Estimate:
     values: np.ndarray
     valid: np.ndarray
     unit: str = "disparity-px"
+    rig: Rig | None = None
+    """The cameras by which pixels of disparity become metres, where they are not the pair's own: a monocular network
+    keeps the baseline that it learned from."""
 
     @property
     def is_relative(self) -> bool:
@@ -53,16 +56,19 @@ class Estimate:
         return replace(pixels, values=values, valid=valid)
 
     def disparity_px(self, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
-        """(disparity in pixels of this width, where it is known); metres are turned into it by the rig."""
+        """(disparity of a pair with `rig` in pixels of this width, where it is known)."""
         if self.is_relative:
             raise UserError(
                 f"a stereo protocol scores pixels, and {self.unit} has no scale: give absolute maps (--unit), "
                 "or take a depth protocol with scaling=median"
             )
         assert self.unit != "disparity-width", "shares of the width become pixels in at_size"
+        depth = torch.from_numpy(self.values)[None]
         if self.unit == "disparity-px":
-            return self.values, self.valid
-        disparity, known = depth_to_disparity(torch.from_numpy(self.values)[None], rig)
+            if self.rig is None:
+                return self.values, self.valid
+            depth, _ = disparity_to_depth(depth, self.rig)
+        disparity, known = depth_to_disparity(depth, rig)
         return disparity[0].numpy(), self.valid & known[0].numpy()
 
     def depth_m(self, rig: Rig, *, fill: bool, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -78,6 +84,7 @@ class Estimate:
             raise UserError(
                 f"{self.unit} has no scale: add scaling=median to the protocol, or give the factor to metres (--scale)"
             )
+        rig = self.rig or rig
         if self.unit == "disparity-px" and not rig.is_metric and scaled:
             rig = Rig(focal_px=1.0, baseline_m=1.0, width=self.values.shape[1])
         inverse, known = self._inverse_depth(rig)

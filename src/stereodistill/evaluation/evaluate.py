@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from stereodistill.evaluation.options import find_protocol
 from stereodistill.evaluation.predictions import open_predictions
 from stereodistill.evaluation.protocols import Protocol
 from stereodistill.evaluation.score import score_image
-from stereodistill.evaluation.sources import Source, flipping, load_source
+from stereodistill.evaluation.sources import Source, ask, flipping, load_source
 from stereodistill.evaluation.truth import Truth, check_data, ground_truth
 from stereodistill.io.images import LUMA
 from stereodistill.progress import Report
@@ -83,7 +82,7 @@ def evaluate(
     check_data(dataset, chosen)
     if predictions is not None:
         limited = chosen.limit is not None
-        scored: Source = open_predictions(predictions, _names(dataset), unit=unit, scale=scale, limited=limited)
+        scored: Source = open_predictions(predictions, dataset.names, unit=unit, scale=scale, limited=limited)
     else:
         scored = source if source is not None else load_source(weights, device)
     scored = flipping(scored, chosen.flip) if chosen.flip else scored
@@ -98,7 +97,6 @@ def _score_all(
 ) -> list[dict[str, Any]]:
     dataset: Any = tolerant.samples
     num_pairs = len(dataset) if protocol.limit is None else min(len(dataset), protocol.limit)
-    unit = getattr(source, "unit", "disparity-px")
     per_image = []
 
     def read(index: int) -> tuple[StereoPair, Truth]:
@@ -110,8 +108,7 @@ def _score_all(
         found = tolerant.get(index, read)
         if found is not None and bool(found[1].valid.any()):
             pair, truth = found
-            values, valid = source(_as_seen(pair, protocol.grey))
-            scores = score_image(protocol, pair, values, valid, unit=unit, truth=truth)
+            scores = score_image(protocol, pair, ask(source, _as_seen(pair, protocol.grey)), truth=truth)
             if scores["num_pixels"]:
                 per_image.append({"name": str(pair.name), **scores})
         report(index + 1, num_pairs)
@@ -182,8 +179,3 @@ def _as_seen(pair: StereoPair, grey: bool) -> StereoPair:
         return replace(view, image=(view.image * weights).sum(0, keepdim=True).expand(3, -1, -1))
 
     return replace(pair, left=to_grey(pair.left), right=to_grey(pair.right))
-
-
-def _names(dataset: Any) -> Sequence[str]:
-    names = getattr(dataset, "names", None)
-    return [str(dataset.load(index).name) for index in range(len(dataset))] if names is None else names

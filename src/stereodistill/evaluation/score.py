@@ -18,16 +18,14 @@ Scores = dict[str, float]
 def score_image(
     protocol: Protocol,
     pair: StereoPair,
-    values: np.ndarray,
-    valid: np.ndarray,
+    estimate: Estimate,
     *,
-    unit: str = "disparity-px",
     truth: Truth | None = None,
 ) -> Scores:
     """The protocol's metrics of one prediction for the left view of `pair`, and `num_pixels`, the pixels scored.
 
     Args:
-        values, valid: (h, w) prediction in `unit` (see `evaluation.estimate.Unit`) and where it claims to know.
+        estimate: the prediction, in whatever unit.
         truth: default: the pair's left disparity.
 
     The prediction may have another size: it is resized to the truth's.  In a depth protocol, in this order:
@@ -36,7 +34,6 @@ def score_image(
     `density` tells the share that was valid before.  So a sparse method cannot gain by leaving out what is hard.
     """
     truth = truth_of_pair(pair) if truth is None else truth
-    estimate = Estimate(values=values, valid=valid, unit=unit)
     if protocol.kind == "stereo":
         return _score_disparity(protocol, truth, estimate.at_size(truth.size), pair.rig)
     return _score_depth(protocol, truth_in_metres(truth, pair), estimate.at_size(truth.size), pair.rig)

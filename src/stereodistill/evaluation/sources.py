@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from stereodistill.errors import UserError
+from stereodistill.evaluation.estimate import Estimate
 from stereodistill.evaluation.metrics import usable
 from stereodistill.ops.geometry import depth_to_disparity, disparity_to_depth
 from stereodistill.predict import (
@@ -61,6 +62,14 @@ def load_source(weights: str | Path | MonoPredictor | StereoPredictor | Teacher,
     return StereoNetwork(loaded, name) if isinstance(loaded, StereoPredictor) else Matcher(loaded, name)
 
 
+def ask(source: Source, pair: StereoPair) -> Estimate:
+    """What the source says about the pair, with nothing converted yet."""
+    if isinstance(source, MonoNetwork):
+        return source.estimate(pair)
+    values, valid = source(pair)
+    return Estimate(values=values, valid=valid, unit=getattr(source, "unit", "disparity-px"))
+
+
 def flipping(source: Source, flip: Flip = True) -> Source:
     """The source with flip post-processing.
 
@@ -93,15 +102,16 @@ class MonoNetwork:
     `predict --post-process`."""
 
     def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
+        return self.estimate(pair).disparity_px(pair.rig)
+
+    def estimate(self, pair: StereoPair) -> Estimate:
+        """The network's own disparity, with the cameras that it holds for."""
         rig = pair.rig if pair.rig.is_metric else None
         with warnings.catch_warnings():
             # Without a rig its metres would be for an assumed camera; then only its pixels are used.
             warnings.simplefilter("ignore", CameraWarning)
             depth = self._predict(pair.left.image, rig)
-        if rig is None:
-            return depth.disparity_px, depth.valid
-        disparity, valid = depth_to_disparity(torch.from_numpy(depth.depth_m)[None], rig)
-        return disparity[0].numpy(), valid[0].numpy()
+        return Estimate(values=depth.disparity_px, valid=depth.valid, rig=None if rig is None else depth.rig)
 
     def _predict(self, image: torch.Tensor, rig: Rig | None) -> DepthMap:
         depth = self.predictor.predict(image, rig=rig, post_process=self.flip == "edges")
@@ -135,8 +145,7 @@ class Matcher:
     name: str
 
     def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]:
-        left, right = (view.image.permute(1, 2, 0).contiguous().numpy() for view in (pair.left, pair.right))
-        disparity, _ = self.teacher.match(left, right, name=str(pair.name))
+        disparity, _ = self.teacher.match(pair.left.image, pair.right.image, name=str(pair.name))
         return disparity, usable(disparity)
 
 

@@ -11,12 +11,13 @@ from typing import Any
 from stereodistill.cameras.output import is_rectified
 from stereodistill.cameras.rectify import RectifyOptions, SourceOptions, rectify
 from stereodistill.data import StereoDataset, check_dataset, open_dataset
+from stereodistill.engine.common_baseline import CommonBaseline
 from stereodistill.errors import UserError
 from stereodistill.fitting.finetune import finetune_teacher, require_network
 from stereodistill.fitting.judge import judge, typical_rig, validation
-from stereodistill.fitting.one_rig import OneRig
 from stereodistill.fitting.page import fit_page
 from stereodistill.fitting.plan import Asked, FitPlan, keep_plan, make_plan, training_recipe
+from stereodistill.fitting.scale import match_scale
 from stereodistill.fitting.show import say, train_shown
 from stereodistill.io.files import write_bytes
 from stereodistill.labels.dataset import LabelledDataset
@@ -33,7 +34,7 @@ def fit(
     out: str | Path,
     *,
     teacher: str = "lite_stereo",
-    student: str = "lite_mono",
+    student: str = "lite0_mono",
     layout: str = "auto",
     rig: Rig | None = None,
     finetune: str = "none",
@@ -88,7 +89,9 @@ def fit(
     plan, recipe = training_recipe(out, plan, left_s, device)
     rig_fields = typical_rig(dataset)
     train_set, val_set = (
-        OneRig(LabelledDataset(out / "labels", dataset, names=names), rig_fields["baseline_m"] if rig_fields else None)
+        CommonBaseline(
+            LabelledDataset(out / "labels", dataset, names=names), rig_fields["baseline_m"] if rig_fields else None
+        )
         for names in (plan.train_names, plan.val_names)
     )
     train_shown(
@@ -101,6 +104,7 @@ def fit(
         samples=train_set,
         validate=validation(val_set, plan.size),
         header={"rig": rig_fields, "teacher_hash": matcher.hash, "rectified": is_rectified(Path(data))},
+        start=match_scale(train_set, plan.size) if recipe.model.weights else None,
     )
     return _finish(out, dataset, plan, matcher, start_s, device, progress)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stereodistill.data import StereoDataset
-from stereodistill.engine.samples import Subset
+from stereodistill.data import StereoDataset, Subset
 from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
 from stereodistill.fitting.plan import FitPlan
@@ -24,7 +23,7 @@ def finetune_teacher(
     progress: bool,
 ) -> Teacher:
     """Train a copy of the teacher on the training pairs (Guo et al. 2018, eq. 4 to 7); returns it as a teacher."""
-    height, width = dataset.load(0).size
+    height, width = dataset.size(0)
     size = [min(256, height // 32 * 32), min(832, width // 32 * 32)]
     changes = [f"model.name={matcher.model.name}", f"model.weights={plan.asked.teacher}", f"augment.size={size}"]
     recipe = load_recipe("finetune", changes)

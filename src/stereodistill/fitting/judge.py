@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from stereodistill.data import StereoDataset
-from stereodistill.engine.batches import Samples
+from stereodistill.data import StereoDataset, Subset
+from stereodistill.data.dataset import metric_rigs, middle_rig
 from stereodistill.evaluation import constant_baseline, evaluate
 from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.ops.geometry import resize_pair
-from stereodistill.types import Rig
 
 Results = dict[str, dict[str, dict[str, Any]]]
 """Row -> data set -> what `evaluate` returns."""
@@ -39,7 +39,7 @@ def judge(
     constant = constant_baseline(train)
     score = partial(evaluate, protocol="depth" if typical_rig(dataset) else "stereo", device=device, progress=progress)
     rows: Results = {"student": {}, constant.name: {}}
-    truth = Named(dataset, val.names).with_truth()
+    truth = with_truth(Subset(dataset, val.names))
     for name, data in ((LABELS, val), (TRUTH, truth)):
         if len(data):
             rows["student"][name] = score(data=data, weights=weights)
@@ -49,7 +49,7 @@ def judge(
     return rows
 
 
-def validation(val: Samples, size: tuple[int, int]) -> Callable[[nn.Module], dict[str, float]] | None:
+def validation(val: StereoDataset, size: tuple[int, int]) -> Callable[[nn.Module], dict[str, float]] | None:
     """A quick score during training: mean `|d - d_teacher| / (d + d_teacher)` on a few held-out pairs.
 
     Bounded by 1 a pixel, so that the sky, where both are almost 0, does not drown the rest; needs no rig.
@@ -74,30 +74,11 @@ def validation(val: Samples, size: tuple[int, int]) -> Callable[[nn.Module], dic
 
 def typical_rig(dataset: StereoDataset) -> dict[str, float] | None:
     """The rig that most pairs have, as a weights header keeps it; None when any looked-at pair has none."""
-    step = max(1, len(dataset) // 20)
-    rigs = [dataset.load(index).rig for index in range(0, len(dataset), step)]
-    if not all(rig.is_metric for rig in rigs):
-        return None
-    middle = sorted(rigs, key=lambda rig: rig.focal_px / rig.width)[len(rigs) // 2]
-    return {name: float(getattr(middle, name)) for name in Rig.__dataclass_fields__}
+    rigs = metric_rigs(dataset)
+    return {name: float(value) for name, value in asdict(middle_rig(rigs)).items()} if rigs else None
 
 
-class Named:
-    """The named pairs of a dataset, ground truth and all."""
-
-    def __init__(self, dataset: StereoDataset, names: list[str]):
-        place = {name: index for index, name in enumerate(dataset.names)}
-        self.dataset, self.names = dataset, list(names)
-        self.indices = [place[name] for name in names]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def load(self, index: int):
-        """Pair `index` of the subset."""
-        return self.dataset.load(self.indices[index])
-
-    def with_truth(self) -> Named:
-        """Those of the pairs that have ground truth of their left view."""
-        known = [name for index, name in enumerate(self.names) if bool(self.load(index).left.valid.any())]
-        return Named(self.dataset, known)
+def with_truth(dataset: StereoDataset) -> Subset:
+    """The pairs that have ground truth of their left view."""
+    known = [name for index, name in enumerate(dataset.names) if bool(dataset.load(index).left.valid.any())]
+    return Subset(dataset, known)

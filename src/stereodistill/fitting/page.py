@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from stereodistill.data import StereoDataset
+from stereodistill.data import StereoDataset, Subset
 from stereodistill.evaluation.estimate import at_size
 from stereodistill.evaluation.sources import load_source
-from stereodistill.fitting.judge import LABELS, TRUTH, Named, Results
+from stereodistill.fitting.judge import LABELS, TRUTH, Results
 from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.report import Chart, GalleryRow, Table, gallery_row, read_log, write_report
 
@@ -42,7 +42,7 @@ def fit_page(out: Path, dataset: StereoDataset, val: LabelledDataset, summary: d
         facts=facts,
         tables=score_tables(summary["held_out"]),
         curves=learning_curves(out / "log.jsonl"),
-        gallery=pictures(Named(dataset, val.names), val, out / "weights", device),
+        gallery=pictures(Subset(dataset, val.names), val, out / "weights", device),
     )
 
 
@@ -67,7 +67,7 @@ def learning_curves(log: Path) -> list[Chart]:
     return charts
 
 
-def pictures(pairs: Named, labels: LabelledDataset, weights: Path, device: str) -> list[GalleryRow]:
+def pictures(pairs: StereoDataset, labels: LabelledDataset, weights: Path, device: str) -> list[GalleryRow]:
     """Input, teacher, student, their errors and the truth where it is known, for a few pairs spread over the set."""
     if not len(pairs):
         return []
@@ -79,7 +79,7 @@ def pictures(pairs: Named, labels: LabelledDataset, weights: Path, device: str) 
         teacher = label.left.disparity[0].numpy()
         truth = pair.left.disparity[0].numpy() if bool(pair.left.valid.any()) else None
         image = pair.left.image.permute(1, 2, 0).numpy()
-        rows.append(picture_row(pairs.names[index], image, teacher, disparity, truth))
+        rows.append(picture_row(str(pair.name), image, teacher, disparity, truth))
     return rows
 
 

@@ -9,16 +9,21 @@ from pathlib import Path
 
 from stereodistill.config import Config
 from stereodistill.data import StereoDataset, split_stretches
+from stereodistill.data.dataset import NUM_LOOKED_AT, spread
 from stereodistill.engine.recipe import MonoRecipe
 from stereodistill.engine.speed import measure_step_s
 from stereodistill.engine.stages import load_recipe
 from stereodistill.errors import UserError
 from stereodistill.io.files import write_bytes
 from stereodistill.models import MONO
+from stereodistill.ops.resize import size_of_shape
+from stereodistill.weights.locate import shipped
 
 PLAN = "plan.json"
 INPUT_PIXELS = 192 * 640
 """The student's input has about this many pixels, in the shape of the user's pictures."""
+MUON = ("optimizer.name=muon", "optimizer.lr=1e-3")
+"""Better than AdamW for `lite_mono`, with which it was measured; networks without norms refuse it."""
 MIN_STEPS = 1500
 DEFAULT_EPOCHS = 50.0
 FINISH_S = 45.0
@@ -100,9 +105,12 @@ def _new_plan(dataset: StereoDataset, asked: Asked) -> FitPlan:
 
 def training_recipe(out: Path, plan: FitPlan, left_s: float | None, device: str) -> tuple[FitPlan, MonoRecipe]:
     """The student's recipe with its number of steps, and the plan, which learns that number the first time."""
-    overrides = [f"model.name={plan.asked.student}", f"augment.size=[{plan.size[0]}, {plan.size[1]}]"]
-    if plan.asked.student != "lite_mono":
-        overrides.append("optimizer.name=adamw")  # Muon was measured with `lite_mono`; networks without norms refuse it
+    student = plan.asked.student
+    overrides = [f"model.name={student}", f"augment.size=[{plan.size[0]}, {plan.size[1]}]"]
+    if student in shipped():
+        overrides.append(f"model.weights={student}")
+    if student == "lite_mono":
+        overrides += MUON
     recipe = load_recipe("fit", [*overrides, f"loop.seed={plan.asked.seed}"])
     assert isinstance(recipe, MonoRecipe)
     if not plan.steps:
@@ -123,9 +131,7 @@ def training_recipe(out: Path, plan: FitPlan, left_s: float | None, device: str)
 
 def student_size(dataset: StereoDataset) -> tuple[int, int]:
     """(height, width) of the student's input: multiples of 32, about `INPUT_PIXELS`, in the pictures' usual shape."""
-    sample = range(0, len(dataset), max(1, len(dataset) // 20))
-    sizes = [dataset.load(index).size for index in sample]
+    sizes = [dataset.size(index) for index in spread(dataset, NUM_LOOKED_AT)]
     aspect = statistics.median(width / height for height, width in sizes)
     largest = max(width for _, width in sizes)
-    width = min(math.sqrt(INPUT_PIXELS * aspect), math.ceil(largest / 32) * 32)
-    return max(64, round(width / aspect / 32) * 32), max(64, round(width / 32) * 32)
+    return size_of_shape(largest / aspect, largest, INPUT_PIXELS)

@@ -44,6 +44,12 @@ class VideoDecoder:
         with self._turn:
             return max(0, int(self._open().get(cv2.CAP_PROP_FRAME_COUNT)))
 
+    def stated_size(self) -> tuple[int, int]:
+        """(height, width) of the frames as the file states it; `UserError` for what is no video."""
+        with self._turn:
+            video = self._open()
+            return int(video.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
+
     def count(self) -> int:
         """The number of frames that can really be decoded (containers often promise more).
 

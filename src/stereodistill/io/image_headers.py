@@ -37,6 +37,12 @@ _PNM_TOKEN = re.compile(rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])*(\d{1,9})(?=[ \t\r\
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TIFF_FORMATS = {1: "B", 3: "H", 4: "I"}
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION = 256, 257, 274
+_TURNED = (5, 6, 7, 8)
+"""Values of the orientation that exchange height and width."""
+_EXIF_MARKS = (b"Exif\0\0", b"eXIf", b"EXIF")
+"""What goes before a block of metadata in JPEG, PNG and WebP."""
+_EXIF_SLACK = 12
+"""Bytes that may lie between the mark and the block: a length, a second mark."""
 _TIFF_DATA = ((273, 279), (324, 325))
 """Tags of (starts, lengths) of strips and of tiles."""
 _TIFF_WANTED = {_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION, *(tag for pair in _TIFF_DATA for tag in pair)}
@@ -54,6 +60,33 @@ def read_header(data: bytes) -> Header:
     except (struct.error, IndexError):
         raise BadImage(TRUNCATED) from None
     raise BadImage("it is not an image (PNG, JPEG, WebP, BMP, TIFF, PGM and PPM are understood)")
+
+
+def asks_to_be_turned(data: bytes) -> bool:
+    """Whether a block of camera metadata (EXIF) may ask to show the picture turned by 90 degrees.
+
+    True also for a block that cannot be understood: who needs to know decodes the picture then.
+    """
+    return any(_asks_to_be_turned(data, found.end()) for mark in _EXIF_MARKS for found in re.finditer(mark, data))
+
+
+def _asks_to_be_turned(data: bytes, at: int) -> bool:
+    """One block, which is a small TIFF file, at most a few bytes after `at`."""
+    starts = [start for start in range(at, at + _EXIF_SLACK) if data[start : start + 4] in (b"II*\0", b"MM\0*")]
+    if not starts:
+        return False
+    start = starts[0]
+    order = "<" if data[start : start + 2] == b"II" else ">"
+    try:
+        (offset,) = struct.unpack_from(order + "I", data, start + 4)
+        (num_entries,) = struct.unpack_from(order + "H", data, start + offset)
+        for entry in range(start + offset + 2, start + offset + 2 + 12 * num_entries, 12):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", data, entry)
+            if tag == _TIFF_ORIENTATION:
+                return value in _TURNED
+    except struct.error:
+        return True
+    return False
 
 
 def _png(data: bytes) -> Header:
@@ -137,7 +170,7 @@ def _tiff(data: bytes) -> Header:
                 raise BadImage(TRUNCATED)
     if not fields.get(_TIFF_WIDTH) or not fields.get(_TIFF_HEIGHT):
         raise BadImage("the TIFF does not state its size")
-    turned = fields.get(_TIFF_ORIENTATION, (1,))[:1] in ((5,), (6,), (7,), (8,))
+    turned = fields.get(_TIFF_ORIENTATION, (1,))[0] in _TURNED
     return Header(kind="tiff", height=fields[_TIFF_HEIGHT][0], width=fields[_TIFF_WIDTH][0], turned=turned)
 
 

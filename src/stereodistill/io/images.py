@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from stereodistill.errors import UserError
 from stereodistill.io.files import read_bytes, shown, write_bytes
-from stereodistill.io.image_headers import TRUNCATED, BadImage, Header, pnm_layout, read_header
+from stereodistill.io.image_headers import TRUNCATED, BadImage, Header, asks_to_be_turned, pnm_layout, read_header
 from stereodistill.io.png import decode_png
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".webp", ".tif", ".tiff", ".bmp")
@@ -23,7 +23,6 @@ MAX_PIXELS = 1 << 27
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601), as cameras and OpenCV have them."""
 
-_EXIF_MARKS = (b"Exif\0\0", b"eXIf", b"EXIF")
 _ENCODER_OPTIONS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -62,8 +61,7 @@ def grey_8bit(image: np.ndarray) -> np.ndarray:
     return np.rint(np.nan_to_num(luma) * 255).clip(0, 255).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A part of a picture: its upper left pixel and its size."""
 
     top: int
@@ -114,10 +112,14 @@ def read_samples_window(path: str | Path, choose: ChooseWindow) -> tuple[np.ndar
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) that `read_image` would return, without decoding; errors as `read_image`."""
+    """(height, width) that `read_image` would return; errors as `read_image`.
+
+    Nothing is decoded, unless the camera's metadata ask to turn the picture: which formats that is done for is the
+    decoder's choice.
+    """
     data = read_bytes(path)
     header = _checked_header(path, data)
-    if any(mark in data for mark in _EXIF_MARKS):  # the picture may be turned by 90 degrees
+    if header.kind != "tiff" and asks_to_be_turned(data):
         height, width = read_image(path).shape[:2]
         return height, width
     return (header.width, header.height) if header.turned else (header.height, header.width)

@@ -10,18 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
+from stereodistill.data.dataset import Size, StereoDataset, Subset
+from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.layouts import find_pairs
-from stereodistill.data.windows import load_window, whole
+from stereodistill.data.published.listed import ListedPairs
+from stereodistill.data.windows import once, whole
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_disparity_window
 from stereodistill.io.images import ChooseWindow, Window, read_samples_window
 from stereodistill.labels.files import HEADER, SIDES, LabelFiles, LabelsHeader, label_name
-from stereodistill.types import StereoPair, View
+from stereodistill.types import Rig, StereoPair, View
 
 
 class LabelledDataset:
-    """Pairs whose disparity is the teacher's: `len`, `names`, `load(i) -> StereoPair` like any dataset.
+    """Pairs whose disparity is the teacher's, otherwise a data set like any other (`StereoDataset`).
 
     Args:
         labels: folder that `label` wrote.
@@ -52,29 +54,36 @@ class LabelledDataset:
             raise UserError(f"{labels}: no {HEADER}, so no labels; make them with `stereodistill label DATA --out DIR`")
         self.header, self.min_confidence = header, min_confidence
         self._files = LabelFiles(labels)
-        self._images = _without_truth(_open(labels, data))
-        self._indices = self._select(names, allow_missing or (data is None and names is None))
-        self.names = [self._images.names[index] for index in self._indices]
+        images = _without_truth(_open(labels, data))
+        self._images = Subset(
+            images, self._select(images.names, names, allow_missing or (data is None and names is None))
+        )
+        self.names = self._images.names
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self._images)
 
-    def load(self, index: int) -> StereoPair:
+    def rig(self, index: int) -> Rig:
+        """Of pair `index`."""
+        return self._images.rig(index)
+
+    def size(self, index: int) -> Size:
+        """Of pair `index`."""
+        return self._images.size(index)
+
+    def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
         """Pair `index` with the teacher's disparity of the left view, and of the right view where it was labelled."""
-        return self.load_window(index, whole)
+        choose, sizes = once(window), []
 
-    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
-        """`load`, cropped to the window `choose((height, width))`."""
-        chosen: list[tuple[Window, tuple[int, int]]] = []
+        def noted(size: Size) -> Window:
+            sizes.append(size)
+            return choose(size)
 
-        def noted(size: tuple[int, int]) -> Window:
-            chosen.append((choose(size), size))
-            return chosen[0][0]
-
-        pair = load_window(self._images, self._indices[index], noted)
-        name = label_name(self.names[index])
+        pair = self._images.load(index, noted)
+        name, size = label_name(self.names[index]), sizes[0]
         left, right = (
-            self._view(view, name, side, *chosen[0]) for view, side in ((pair.left, "left"), (pair.right, "right"))
+            self._view(view, name, side, choose(size), size)
+            for view, side in ((pair.left, "left"), (pair.right, "right"))
         )
         return replace(pair, left=left, right=right)
 
@@ -107,11 +116,11 @@ class LabelledDataset:
         valid &= view.seen
         return View(image=view.image, disparity=disparity * valid, valid=valid, seen=view.seen)
 
-    def _select(self, names: Sequence[str] | None, allow_missing: bool) -> list[int]:
-        number = {name: index for index, name in enumerate(self._images.names)}
-        wanted = list(self._images.names if names is None else names)
-        root = self._files.root
-        unknown = [name for name in wanted if name not in number]
+    def _select(self, known: Sequence[str], names: Sequence[str] | None, allow_missing: bool) -> list[str]:
+        """Of the pairs called `names` (None: all that are known) those that have labels."""
+        wanted = list(known if names is None else names)
+        root, there = self._files.root, set(known)
+        unknown = [name for name in wanted if name not in there]
         if unknown:
             raise UserError(
                 f"{root}: no pair named {unknown[0]!r} in the data ({len(unknown)} of {len(wanted)} absent)"
@@ -122,7 +131,7 @@ class LabelledDataset:
                 f"{root}: {len(finished)} of {len(wanted)} pairs have labels; run `stereodistill label` again with "
                 "the same data and folder, it goes on where it stopped"
             )
-        return [number[name] for name in finished]
+        return finished
 
 
 def _open(labels: str | Path, data: str | Path | StereoDataset | None) -> StereoDataset:
@@ -133,10 +142,7 @@ def _open(labels: str | Path, data: str | Path | StereoDataset | None) -> Stereo
 
 
 def _without_truth(dataset: StereoDataset) -> StereoDataset:
-    if not isinstance(dataset, PairDataset):
-        return dataset
-    files = [dataset.pair_files(index) for index in range(len(dataset))]
-    return PairDataset([replace(f, disparity=None, disparity_right=None) for f in files])
+    return dataset.without_truth() if isinstance(dataset, (PairDataset, ListedPairs)) else dataset
 
 
 def _read_confidence(path: Path | None, choose: ChooseWindow = whole) -> Tensor:

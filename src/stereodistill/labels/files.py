@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
 
@@ -44,6 +45,8 @@ class LabelsHeader(Config):
     """Where the pairs were read from, for information."""
     version: str = ""
     """Version of the package that wrote the labels."""
+    precision: Literal["f32", "bf16"] = "f32"
+    """What a network computed in; all labels of one folder in the same."""
     right: bool = True
     """Whether the right view is labelled too."""
     num_pairs: int = 0

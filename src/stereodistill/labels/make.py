@@ -16,9 +16,8 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
-from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
+from stereodistill.data.dataset import StereoDataset
+from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.published.listed import ListedPairs
 from stereodistill.data.tolerant import OnError, Skipped, Tolerant, check_on_error
@@ -34,7 +33,8 @@ from stereodistill.labels.files import (
     link_or_copy,
     write_label,
 )
-from stereodistill.predict import Teacher, load_teacher
+from stereodistill.predict import StereoPredictor, Teacher, load_teacher
+from stereodistill.predict.precision import settle_precision
 from stereodistill.predict.teachers import Match
 from stereodistill.progress import progress as show_progress
 from stereodistill.types import Rig, StereoPair
@@ -74,6 +74,7 @@ def label(
     workers: int = 2,
     limit: int | None = None,
     on_error: OnError = "stop",
+    precision: str = "auto",
     progress: bool = False,
     layout: str = "auto",
     rig: Rig | None = None,
@@ -91,6 +92,8 @@ def label(
         shard: (k, n): only the k-th of n contiguous parts; n processes or machines together fill one `out`.
         workers: threads that read and write beside the teacher.
         limit: only the first `limit` pairs.
+        precision: "f32", "bf16", or "auto": what the labels in `out` have, else the clearly quicker one, measured once
+            (see `predict.precision`).
         on_error: a pair that cannot be read or matched stops the run, or is left out and named in the summary.
 
     Raises:
@@ -109,7 +112,7 @@ def label(
     num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
     job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
     source = str(data) if isinstance(data, (str, Path)) else ""
-    job.claim(source, num_pairs)
+    job.claim(source, num_pairs, precision)
     indices = range(num_pairs * shard[0] // shard[1], num_pairs * (shard[0] + 1) // shard[1])
     try:
         job.run(indices, workers, progress)
@@ -138,7 +141,7 @@ class _Job:
     num_new: int = 0
     num_old: int = 0
 
-    def claim(self, source: str, num_pairs: int) -> None:
+    def claim(self, source: str, num_pairs: int, precision: str) -> None:
         """Put our header into the folder, or refuse when labels of another teacher are there."""
         names = [label_name(name) for name in self.dataset.names]
         if len(set(names)) != len(names):
@@ -149,7 +152,15 @@ class _Job:
                 f"{self.out} holds labels of the teacher {found.teacher} ({found.teacher_hash}), not of {teacher.name} "
                 f"({teacher.hash}); give another --out or delete the folder"
             )
+        if found is not None and precision not in ("auto", found.precision):
+            raise UserError(
+                f"{self.out} holds labels computed in {found.precision}, not {precision}; give another --out"
+            )
+        computed_in = settle_precision(teacher, precision if found is None else found.precision)
+        if isinstance(teacher, StereoPredictor):
+            self.teacher = teacher.in_precision(computed_in)
         self._header = LabelsHeader(
+            precision=computed_in,
             teacher=teacher.name,
             teacher_hash=teacher.hash,
             data=source,
@@ -215,7 +226,7 @@ class _Job:
 
     def _match(self, index: int, pair: StereoPair, files: LabelFiles) -> Labels:
         name, teacher = self.dataset.names[index], self.teacher
-        left, right = (np.ascontiguousarray(v.image.permute(1, 2, 0).numpy()) for v in (pair.left, pair.right))
+        left, right = pair.left.image, pair.right.image
         missing = [view for view in self.views if not files.has_labels(label_name(name), view)]
         if len(missing) == 2:
             labels = dict(zip(SIDES, teacher.match_both(left, right, name), strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stereodistill.errors import UserError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _CLASSES = {
     "lite_stereo": "stereodistill.models.lite_stereo.network:LiteStereo",
     "lite_mono": "stereodistill.models.lite_mono:LiteMono",
+    "lite0_mono": "stereodistill.models.lite0_mono:Lite0Mono",
     "dispnet": "stereodistill.models.guo2018.dispnet:DispNet",
     "psmnet": "stereodistill.models.guo2018.psmnet:PsmNet",
     "vgg_mono": "stereodistill.models.guo2018.vgg_mono:VggMono",
@@ -22,8 +23,13 @@ _CLASSES = {
 }
 STEREO = ("lite_stereo", "dispnet", "psmnet", "recursive")
 """Networks with `forward(left, right) -> Prediction`."""
-MONO = ("lite_mono", "vgg_mono", "recursive_mono")
+MONO = ("lite_mono", "lite0_mono", "vgg_mono", "recursive_mono")
 """Networks with `forward(image) -> Prediction`."""
+
+
+def list_models(kind: Literal["mono", "stereo"] | None = None) -> list[str]:
+    """Names of the networks that `create_model` and recipes know, of one kind or of both."""
+    return sorted({"mono": MONO, "stereo": STEREO, None: (*MONO, *STEREO)}[kind])
 
 
 def build(name: str, **options: Any) -> nn.Module:

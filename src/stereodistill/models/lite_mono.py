@@ -63,6 +63,12 @@ class LiteMono(nn.Module):
         logits[0] = logits[0][..., : image.shape[-2], :width]
         return Prediction(disparities=tuple(F.softplus(logit) * width for logit in logits), features=features)
 
+    def scale_output(self, factor: float) -> None:
+        """Multiply every disparity by `factor`, up to what softplus differs from an exponential (small shares)."""
+        for head in self.heads:
+            assert isinstance(head, Head)
+            head.scale_output(factor)
+
 
 class Encoder(nn.Module):
     """Image -> features at 1/2, 1/4, 1/8, 1/16, 1/32."""
@@ -136,3 +142,8 @@ class Head(nn.Module):
     def forward(self, feature: Tensor) -> Tensor:
         logits = self.conv(feature).float() + self.offset.float()
         return F.pixel_shuffle(logits, self.factor) if self.factor > 1 else logits
+
+    def scale_output(self, factor: float) -> None:
+        """Move the offset so that shares of the width well below 1 are multiplied by `factor`."""
+        with torch.no_grad():
+            self.offset += math.log(factor)

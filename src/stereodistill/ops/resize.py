@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -9,6 +10,17 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+
+def size_of_shape(height: float | int, width: float | int, num_pixels: int, multiple: int = 32) -> tuple[int, int]:
+    """(height, width) in multiples, at least two of them, with about `num_pixels` in the shape of `height` x `width`.
+
+    Never wider than the picture itself, rounded up to a multiple.
+    """
+    new_width = min(math.sqrt(num_pixels * width / height), math.ceil(width / multiple) * multiple)
+    sides = (new_width * height / width, new_width)
+    rows, columns = (max(2 * multiple, round(side / multiple) * multiple) for side in sides)
+    return rows, columns
 
 
 def resize_image(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Float[Tensor, "*B C h w"]:

@@ -101,7 +101,7 @@ class DepthMap:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix == ".png":
-            write_image(path, self._depth_16bit())
+            write_image(path, depth_to_units(self.depth_m, DEPTH_PNG_UNITS_PER_M))
         elif suffix == ".npy":
             buffer = BytesIO()
             np.save(buffer, self.depth_m, allow_pickle=False)
@@ -116,8 +116,10 @@ class DepthMap:
             raise UserError(f"cannot save depth as {path.name!r}: the name must end in one of {' '.join(SUFFIXES)}")
         return path
 
-    def _depth_16bit(self) -> np.ndarray:
-        units = np.nan_to_num(np.rint(self.depth_m * DEPTH_PNG_UNITS_PER_M))
-        representable = np.where(units > np.iinfo(np.uint16).max, 0, units)
-        # A surface nearer than 2 mm would round to "unknown".
-        return np.where(np.isfinite(self.depth_m), np.maximum(representable, units < 1), 0).astype(np.uint16)
+
+def depth_to_units(depth_m: np.ndarray, units_per_m: int) -> np.ndarray:
+    """Depth in metres as uint16 in 1 / `units_per_m` of them; 0 = unknown (NaN, 0) or too far for 16 bits."""
+    known = np.isfinite(depth_m) & (depth_m > 0)
+    units = np.rint(np.where(known, depth_m, 0) * units_per_m)
+    # A surface nearer than half a unit would round to "unknown".
+    return np.where(units > np.iinfo(np.uint16).max, 0, np.maximum(units, known)).astype(np.uint16)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import DISPARITY_SUFFIXES
 from stereodistill.predict.mono import MonoPredictor
+from stereodistill.predict.predictor import choose_device
 from stereodistill.predict.stereo import StereoPredictor
 from stereodistill.predict.teachers import FolderTeacher, SgbmTeacher, Teacher
 from stereodistill.weights import TENSORS, load_weights, weights_hash
@@ -50,19 +49,6 @@ def load_teacher(source: str | Path = "lite_stereo", device: str = "auto") -> Te
     if isinstance(predictor, MonoPredictor):
         raise UserError(f"teacher {text!r} is a mono network: a teacher matches two views, give stereo weights")
     return predictor
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """`auto` = the first CUDA device, else the CPU; raises UserError for a device this machine does not have."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"unknown device {name!r}: expected auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
-    return device
 
 
 def _holds_maps(folder: Path) -> bool:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from stereodistill.errors import UserError
-from stereodistill.models.layers import for_inference
-from stereodistill.ops.resize import resize_disparity, resize_image
+from stereodistill.ops.resize import resize_disparity
 from stereodistill.predict.depth_map import DepthMap
 from stereodistill.predict.fusion import fuse_by_edges
 from stereodistill.predict.photo import Photo, to_array, to_image
+from stereodistill.predict.predictor import Predictor, by_size, refuse_other_tensors
 from stereodistill.types import Rig
 from stereodistill.weights import WeightsHeader
 
@@ -23,12 +24,23 @@ class CameraWarning(UserWarning):
     """Metres were computed for an assumed camera."""
 
 
-class MonoPredictor:
-    """A trained mono network with its header; `predict` is all there is to it."""
+class MonoPredictor(Predictor):
+    """A trained mono network with its header: `predict` a photo, `predict_batch` of many, or call it with tensors."""
 
     def __init__(self, model: nn.Module, header: WeightsHeader, device: torch.device | str = "cpu"):
-        self.model, self.header, self.device = for_inference(model).to(device), header, torch.device(device)
+        super().__init__(model, header, device)
         self.training_rig = header.training_rig()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Disparity (B, 1, H, W) float32 of images (B, 3, H, W) in [0, 1], in pixels of W; gradients reach the images.
+
+        All of it on the predictor's device.  With the camera's focal length at width W, metres are
+        `focal_px * training_rig.baseline_m / disparity` (see `predict`).
+        Raises UserError for another shape.
+        """
+        refuse_other_tensors(images)
+        disparity = self._ask(images).disparities[0].float()
+        return resize_disparity(disparity, (images.shape[-2], images.shape[-1]))
 
     def predict(
         self,
@@ -52,23 +64,44 @@ class MonoPredictor:
         """
         image = to_image(photo)
         camera = _focal_in_widths(image.shape[-1], rig, focal_px, width)
-        size = (image.shape[-2], image.shape[-1])
-        resized = resize_image(image[None].to(self.device), self.header.input_size or size)
-        with torch.inference_mode():
-            disparity = self._disparity(resized, post_process)
-        disparity_px = resize_disparity(disparity, size)[0, 0].cpu().numpy()
-        found = self._rig_for(size[1], camera, rig)
-        return DepthMap(
-            disparity_px=disparity_px,
-            rig=found,
-            calibrated=camera is not None and found.is_metric,
-            image=to_array(image),
-        )
+        return self._depth_map(image, self._disparities(image[None], post_process)[0], camera, rig)
 
-    def _disparity(self, image: Tensor, post_process: bool) -> Tensor:
-        images = torch.cat([image, image.flip(-1)]) if post_process else image
-        disparity = self.model(images.contiguous(memory_format=torch.channels_last)).disparities[0].float()
-        return fuse_by_edges(disparity[:1], disparity[1:].flip(-1)) if post_process else disparity
+    def predict_batch(
+        self,
+        photos: Sequence[Photo],
+        *,
+        rig: Rig | None = None,
+        focal_px: float | None = None,
+        width: int | None = None,
+        post_process: bool = False,
+        batch_size: int = 8,
+    ) -> list[DepthMap]:
+        """`predict` of every photo, `batch_size` photos of one size at a time; one camera took them all."""
+        images = [to_image(photo) for photo in photos]
+        cameras = [_focal_in_widths(image.shape[-1], rig, focal_px, width) for image in images]
+        disparities: dict[int, Tensor] = {}
+        for group in by_size(images, batch_size):
+            found = self._disparities(torch.stack([images[index] for index in group]), post_process)
+            disparities.update(zip(group, found, strict=True))
+        return [
+            self._depth_map(image, disparities[index], camera, rig)
+            for index, (image, camera) in enumerate(zip(images, cameras, strict=True))
+        ]
+
+    @torch.inference_mode()
+    def _disparities(self, images: Tensor, post_process: bool) -> Tensor:
+        """(B, 1, H, W) on the CPU, of images of one size."""
+        asked = torch.cat([images, images.flip(-1)]) if post_process else images
+        disparity = self._ask(asked).disparities[0].float()
+        if post_process:
+            plain, mirrored = disparity.chunk(2)
+            disparity = fuse_by_edges(plain, mirrored.flip(-1))
+        return resize_disparity(disparity, (images.shape[-2], images.shape[-1])).cpu()
+
+    def _depth_map(self, image: Tensor, disparity: Tensor, camera: float | None, rig: Rig | None) -> DepthMap:
+        found = self._rig_for(image.shape[-1], camera, rig)
+        calibrated = camera is not None and found.is_metric
+        return DepthMap(disparity_px=disparity[0].numpy(), rig=found, calibrated=calibrated, image=to_array(image))
 
     def _rig_for(self, width: int, focal_in_widths: float | None, given: Rig | None) -> Rig:
         if self.training_rig is None:
@@ -80,7 +113,7 @@ class MonoPredictor:
             f"no camera given: metres assume the training camera (focal length {trained.focal_px:.1f} px at width "
             f"{width}); give focal_px=..., depth scales with it",
             CameraWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         return trained
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from stereodistill.errors import UserError
-from stereodistill.models.layers import for_inference
 from stereodistill.ops.resize import resize_disparity, resize_image
 from stereodistill.ops.warp import warp_to_left
 from stereodistill.predict.depth_map import DepthMap
 from stereodistill.predict.fusion import fuse_by_borders
 from stereodistill.predict.photo import Photo, to_array, to_image
+from stereodistill.predict.predictor import Predictor, by_size, refuse_other_tensors
 from stereodistill.predict.teachers import AGREEMENT_PX, Match
-from stereodistill.types import Prediction, Rig
+from stereodistill.types import Rig
 from stereodistill.weights import WeightsHeader
 
+Precision: TypeAlias = Literal["f32", "bf16"]
+Seen: TypeAlias = tuple[Tensor, Tensor | None]
+"""Disparity (1, H, W) of a view, and the logits of its visibility where the network estimates it."""
 
-class StereoPredictor:
+
+class StereoPredictor(Predictor):
     """A trained stereo network with its header: predicts, and teaches (`name`, `hash`, `match`, `match_right`)."""
 
     def __init__(
@@ -29,8 +37,23 @@ class StereoPredictor:
         name: str = "",
         hash: str = "",
     ):
-        self.model, self.header, self.device = for_inference(model).to(device), header, torch.device(device)
+        super().__init__(model, header, device)
         self.name, self.hash = name or header.architecture, hash
+
+    def in_precision(self, precision: Precision) -> StereoPredictor:
+        """The same network in another predictor, computing in `precision`; bf16 means autocast, as in training."""
+        other = copy.copy(self)
+        return other.bfloat16() if precision == "bf16" else other.float()
+
+    def __call__(self, left: Tensor, right: Tensor) -> Tensor:
+        """Disparity (B, 1, H, W) float32 of the left images, in pixels of W; gradients reach the images.
+
+        `left`, `right`: (B, 3, H, W) in [0, 1]; all of it on the predictor's device.  Raises UserError for another
+        shape.
+        """
+        refuse_other_tensors(left, right)
+        disparity = self._ask(left, right).disparities[0].float()
+        return resize_disparity(disparity, (left.shape[-2], left.shape[-1]))
 
     def predict(
         self,
@@ -53,34 +76,51 @@ class StereoPredictor:
         disparity, certainty = self._view(*images, right_view, confidence)
         if post_process:
             disparity = self._fused(*images, right_view)
-        width = disparity.shape[1]
-        return DepthMap(
-            disparity_px=disparity,
-            rig=Rig.unknown(width) if rig is None else rig.at_width(width),
-            calibrated=rig is not None and rig.is_metric,
-            confidence=certainty if confidence else None,
-            image=to_array(images[int(right_view)]),
-        )
+        return _depth_map(disparity, certainty if confidence else None, images[int(right_view)], rig)
 
-    def match(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
-        """(disparity, confidence) of the left view, both (H, W) float32; images (H, W, 3) float in [0, 1].
+    def predict_batch(
+        self,
+        pairs: Sequence[tuple[Photo, Photo]],
+        rig: Rig | None = None,
+        *,
+        confidence: bool = True,
+        batch_size: int = 4,
+    ) -> list[DepthMap]:
+        """`predict` of the left view of every pair `(left, right)`, `batch_size` pairs of one size at a time.
+
+        One rig took them all.
+        """
+        images = [(to_image(left), to_image(right)) for left, right in pairs]
+        matches: dict[int, Match] = {}
+        for group in by_size([left for left, _ in images], batch_size):
+            asked = [images[index] for index in group]
+            seen = self._run_all(asked)
+            mirrored = self._run_all([_mirror(*pair) for pair in asked]) if confidence else [None] * len(group)
+            matches.update(zip(group, (_judged(*both) for both in zip(seen, mirrored, strict=True)), strict=True))
+        return [
+            _depth_map(matches[index][0], matches[index][1] if confidence else None, left, rig)
+            for index, (left, _) in enumerate(images)
+        ]
+
+    def match(self, left: Photo, right: Photo, name: str = "") -> Match:
+        """(disparity, confidence) of the left view, both (H, W) float32, at the images' size.
 
         Confidence = exp(-|disagreement with the right view's own disparity| / 1 px) x probability of being
         visible there, where the network estimates it; 0 where the match falls outside the right image.
         """
         return self._view(to_image(left), to_image(right), right_view=False, confidence=True)
 
-    def match_right(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
+    def match_right(self, left: Photo, right: Photo, name: str = "") -> Match:
         """As `match` for the right view: exactly the mirrored result of `match` on the mirrored, swapped pair."""
         return self._view(to_image(left), to_image(right), right_view=True, confidence=True)
 
-    def match_both(self, left: np.ndarray, right: np.ndarray, name: str = "") -> tuple[Match, Match]:
+    def match_both(self, left: Photo, right: Photo, name: str = "") -> tuple[Match, Match]:
         """(`match`, `match_right`) at the price of one of them."""
         images = to_image(left), to_image(right)
         from_left, from_right = self._run(*images), self._run(*_mirror(*images))
         return _judged(from_left, from_right), _flip(_judged(from_right, from_left))
 
-    def visibility(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def visibility(self, left: Photo, right: Photo) -> np.ndarray:
         """Probability (H, W) float32 that a left pixel is seen by the right camera, as the network's own head says.
 
         Ones from a network without such a head.
@@ -94,27 +134,27 @@ class StereoPredictor:
         from_left = self._run(left, right)
         return _judged(from_left, self._run(*_mirror(left, right)) if confidence else None)
 
-    @torch.inference_mode()
-    def _run(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Disparity (1, H, W) and visibility logits, on the CPU."""
-        if left.shape != right.shape:
-            sizes = [f"{view.shape[2]} x {view.shape[1]}" for view in (left, right)]
-            raise UserError(f"the views of a pair have one size: left is {sizes[0]}, right is {sizes[1]}")
-        prediction = self._ask(left, right)
-        size = (left.shape[1], left.shape[2])
-        visible = None
-        if prediction.visible_logits:
-            visible = resize_image(prediction.visible_logits[0].float(), size)[0].cpu()
-        return resize_disparity(prediction.disparities[0].float(), size)[0].cpu(), visible
+    def _run(self, left: Tensor, right: Tensor) -> Seen:
+        return self._run_all([(left, right)])[0]
 
-    def _ask(self, left: Tensor, right: Tensor) -> Prediction:
-        """The network's answer at the size it was trained for, where its header names one, else at the pair's."""
-        size = self.header.input_size or (left.shape[1], left.shape[2])
-        batch = [resize_image(view[None].to(self.device), size) for view in (left, right)]
-        return self.model(*(view.contiguous(memory_format=torch.channels_last) for view in batch))
+    @torch.inference_mode()
+    def _run_all(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> list[Seen]:
+        """What is seen in the left view of each pair, on the CPU; the left views have one size."""
+        for left, right in pairs:
+            if left.shape != right.shape:
+                sizes = [f"{view.shape[2]} x {view.shape[1]}" for view in (left, right)]
+                raise UserError(f"the views of a pair have one size: left is {sizes[0]}, right is {sizes[1]}")
+        left, right = (torch.stack(views) for views in zip(*pairs, strict=True))
+        prediction, size = self._ask(left, right), (left.shape[-2], left.shape[-1])
+        disparity = resize_disparity(prediction.disparities[0].float(), size).cpu()
+        if not prediction.visible_logits:
+            return [(one, None) for one in disparity]
+        visible = resize_image(prediction.visible_logits[0].float(), size).cpu()
+        return list(zip(disparity, visible, strict=True))
 
     @torch.inference_mode()
     def _fused(self, left: Tensor, right: Tensor, right_view: bool) -> np.ndarray:
+        left, right = left[None], right[None]
         plain, mirrored = self._ask(left, right), self._ask(*_mirror(left, right))
         if not plain.disparities_right:
             raise UserError(f"{self.name}: post-processing needs a network that estimates both views (`recursive`)")
@@ -122,11 +162,22 @@ class StereoPredictor:
             # The same in a mirror: there the right view is the left one.
             plain, mirrored = mirrored, plain
         fused = fuse_by_borders(plain.disparities[0].float(), mirrored.disparities_right[0].float().flip(-1))
-        fused = resize_disparity(fused, (left.shape[1], left.shape[2]))
+        fused = resize_disparity(fused, (left.shape[-2], left.shape[-1]))
         return (fused.flip(-1) if right_view else fused)[0, 0].cpu().numpy()
 
 
-def _judged(ours: tuple[Tensor, Tensor | None], theirs: tuple[Tensor, Tensor | None] | None) -> Match:
+def _depth_map(disparity: np.ndarray, confidence: np.ndarray | None, image: Tensor, rig: Rig | None) -> DepthMap:
+    width = disparity.shape[1]
+    return DepthMap(
+        disparity_px=disparity,
+        rig=Rig.unknown(width) if rig is None else rig.at_width(width),
+        calibrated=rig is not None and rig.is_metric,
+        confidence=confidence,
+        image=to_array(image),
+    )
+
+
+def _judged(ours: Seen, theirs: Seen | None) -> Match:
     """One view's disparity with its confidence; `theirs` is the other view's result as seen in a mirror."""
     disparity, visible_logits = ours
     confidence = torch.ones_like(disparity)

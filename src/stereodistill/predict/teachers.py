@@ -13,6 +13,7 @@ import numpy as np
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import DISPARITY_SUFFIXES, read_disparity
 from stereodistill.io.images import read_image
+from stereodistill.predict.photo import Photo, to_image
 from stereodistill.predict.sgbm import SGBM
 
 Match: TypeAlias = tuple[np.ndarray, np.ndarray]
@@ -28,15 +29,15 @@ class Teacher(Protocol):
     name: str
     hash: str
 
-    def match(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
-        """The left view's disparity and confidence; images (H, W, 3) float in [0, 1]."""
+    def match(self, left: Photo, right: Photo, name: str = "") -> Match:
+        """The left view's disparity and confidence, at the images' size (see `Photo` for what an image may be)."""
         ...
 
-    def match_right(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
+    def match_right(self, left: Photo, right: Photo, name: str = "") -> Match:
         """The right view's disparity and confidence."""
         ...
 
-    def match_both(self, left: np.ndarray, right: np.ndarray, name: str = "") -> tuple[Match, Match]:
+    def match_both(self, left: Photo, right: Photo, name: str = "") -> tuple[Match, Match]:
         """(`match`, `match_right`), for less than the price of both."""
         ...
 
@@ -51,17 +52,19 @@ class SgbmTeacher:
         identity = json.dumps([self.name, cv2.__version__, self.matcher.options], sort_keys=True)
         self.hash = hashlib.sha256(identity.encode()).hexdigest()
 
-    def match(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
+    def match(self, left: Photo, right: Photo, name: str = "") -> Match:
         """See `Teacher`."""
         return self.match_both(left, right)[0]
 
-    def match_right(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
+    def match_right(self, left: Photo, right: Photo, name: str = "") -> Match:
         """See `Teacher`; exactly the mirrored answer to the mirrored, swapped pair."""
         return self.match_both(left, right)[1]
 
-    def match_both(self, left: np.ndarray, right: np.ndarray, name: str = "") -> tuple[Match, Match]:
+    def match_both(self, left: Photo, right: Photo, name: str = "") -> tuple[Match, Match]:
         """See `Teacher`."""
-        of_left, of_right = self.matcher.match_both(left, right)
+        of_left, of_right = self.matcher.match_both(
+            *(to_image(view).permute(1, 2, 0).contiguous().numpy() for view in (left, right))
+        )
         return _weighed(*of_left), _weighed(*of_right)
 
 
@@ -85,23 +88,28 @@ class FolderTeacher:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         self.hash = digest.hexdigest()
 
-    def match(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
+    def match(self, left: Photo, right: Photo, name: str = "") -> Match:
         """The map called `name`; raises UserError when it is absent or has another size than the image."""
-        disparity, valid = _read(self.left, name, left.shape[:2])
+        disparity, valid = _read(self.left, name, _size(left))
         weight = self.confidence / f"{name}.png"
         confidence = read_image(weight)[..., 0] if weight.is_file() else np.ones_like(disparity)
         if confidence.shape != disparity.shape:
             raise UserError(f"{weight}: {confidence.shape} (height, width), the disparity map has {disparity.shape}")
         return disparity, np.where(valid, confidence, 0).astype(np.float32)
 
-    def match_right(self, left: np.ndarray, right: np.ndarray, name: str = "") -> Match:
+    def match_right(self, left: Photo, right: Photo, name: str = "") -> Match:
         """As `match`, from `disparity_right/`."""
-        disparity, valid = _read(self.right, name, right.shape[:2])
+        disparity, valid = _read(self.right, name, _size(right))
         return disparity, valid.astype(np.float32)
 
-    def match_both(self, left: np.ndarray, right: np.ndarray, name: str = "") -> tuple[Match, Match]:
+    def match_both(self, left: Photo, right: Photo, name: str = "") -> tuple[Match, Match]:
         """See `Teacher`."""
         return self.match(left, right, name), self.match_right(left, right, name)
+
+
+def _size(photo: Photo) -> tuple[int, int]:
+    height, width = to_image(photo).shape[-2:]
+    return height, width
 
 
 def _weighed(disparity: np.ndarray, disagreement: np.ndarray, valid: np.ndarray) -> Match:
@@ -112,13 +120,13 @@ def _maps(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in DISPARITY_SUFFIXES and path.is_file())
 
 
-def _read(folder: Path, name: str, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _read(folder: Path, name: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     if not name:
         raise UserError(f"{folder}: a folder of maps needs the pair's name to find its map")
     path = next((p for suffix in DISPARITY_SUFFIXES if (p := folder / f"{name}{suffix}").is_file()), None)
     if path is None:
         raise UserError(f"{folder}: no map for the pair {name!r}: expected {name}{DISPARITY_SUFFIXES[0]}, .pfm or .npy")
     disparity, valid = read_disparity(path)
-    if disparity.shape != tuple(size):
-        raise UserError(f"{path}: {disparity.shape} (height, width), the image has {tuple(size)}")
+    if disparity.shape != size:
+        raise UserError(f"{path}: {disparity.shape} (height, width), the image has {size}")
     return disparity, valid

@@ -1,4 +1,4 @@
-"""A procedural world as a dataset: `len`, `load(i)`, `names`, like pairs on disk."""
+"""A procedural world as a data set like pairs on disk: `names`, `rig(i)`, `size(i)`, `load(i)`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from stereodistill.errors import UserError
-from stereodistill.types import StereoPair, uncollate
+from stereodistill.io.images import ChooseWindow
+from stereodistill.ops.geometry import crop_pair
+from stereodistill.types import Rig, StereoPair, uncollate
 
 
 class SynthDataset:
@@ -27,20 +29,29 @@ class SynthDataset:
     ):
         if num < 1:
             raise UserError(f"a procedural dataset needs at least 1 sample, got num={num}")
-        self.kind, self.num, self.size, self.seed = kind, num, size, seed
+        self.kind, self.num, self.seed, self._size = kind, num, seed, size
         self.config, self.photos = config, photos
         self.names = [f"{kind}_{seed}_{index:06d}" for index in range(num)]
 
     def __len__(self) -> int:
         return self.num
 
-    def load(self, index: int) -> StereoPair:
-        """Sample `index` as an unbatched pair on the CPU."""
+    def rig(self, index: int) -> Rig:
+        """The cameras of sample `index`, which is rendered for it."""
+        return self.load(index).rig
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width), the same for all samples."""
+        return self._size
+
+    def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
+        """Sample `index`, or the `window` of it, as an unbatched pair on the CPU."""
         from stereodistill.synth import render
 
         if not 0 <= index < self.num:
             raise IndexError(f"sample {index} of a dataset with {self.num}")
         rendered = render(
-            self.kind, seed=self.seed, indices=[index], size=self.size, config=self.config, photos=self.photos
+            self.kind, seed=self.seed, indices=[index], size=self._size, config=self.config, photos=self.photos
         )
-        return replace(uncollate(rendered.pair)[0], name=self.names[index])
+        pair = replace(uncollate(rendered.pair)[0], name=self.names[index])
+        return pair if window is None else crop_pair(pair, *window(pair.size))

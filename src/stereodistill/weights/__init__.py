@@ -6,6 +6,7 @@ reads them.  The same text is kept in the metadata of `model.safetensors`, so th
 Files of other programs are only imported (`guo2018`, `imagenet`), by a reader that runs no code.
 """
 
+from stereodistill.weights.create import create_model
 from stereodistill.weights.guo2018 import import_released
 from stereodistill.weights.header import WeightsHeader
 from stereodistill.weights.imagenet import load_encoder
@@ -17,6 +18,7 @@ __all__ = [
     "TENSORS",
     "WeightsHeader",
     "catalogue",
+    "create_model",
     "import_released",
     "load_encoder",
     "load_weights",

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from stereodistill.config import Config
 from stereodistill.errors import UserError
@@ -26,7 +26,9 @@ class WeightsHeader(Config):
     kind: Literal["stereo", "mono"]
     options: dict[str, Any] = {}
     input_size: tuple[int, int] | None = None
-    """Size the photo is resized to before a mono network; None = the photo's own size."""
+    """Size the photo is resized to before a mono network; None = see `input_pixels`."""
+    input_pixels: int | None = Field(default=None, ge=64 * 64, le=MAX_SIDE_PX**2)
+    """Without `input_size`: the photo is resized to about so many pixels, in its own shape; None = its own size."""
     rig: dict[str, float] | None = None
     recipe: dict[str, Any] = {}
     metrics: dict[str, Any] = {}

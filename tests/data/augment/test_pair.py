@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stereodistill.data.augment.camera_faults import Blur, Misalignment, Noise, Patches
+from stereodistill.data.augment.camera_faults import Blur, Jpeg, Misalignment, Noise, Patches, compress
 from stereodistill.data.augment.colour import Photometric
 from stereodistill.data.augment.pair import AugmentMono, AugmentStereo, augment_mono, augment_stereo, source_window
 from stereodistill.errors import UserError
@@ -293,3 +293,56 @@ def test_mono_resizes_the_whole_picture_and_crops_nothing():
     assert_exact_pair(result)
     corner = plane_pair().left.disparity[0, -1, -1] * 120 / WIDTH
     assert float(result.left.disparity[0, -1, -1]) == pytest.approx(float(corner), rel=0.02)
+
+
+STILL = {"swap_p": 0, "shared": OFF}
+
+
+def test_a_mono_window_keeps_depth_and_shape_and_lengthens_the_focal_length_in_widths():
+    pair = plane_pair()
+    config = AugmentMono(size=(48, 80), crop=(0.5, 0.5), **STILL)
+    found = augment_mono(pair, config, rng())
+    assert found.size == (48, 80)
+    assert found.rig.focal_px / found.rig.width == pytest.approx(2 * pair.rig.focal_px / pair.rig.width)
+    # The window is 48 x 80 pixels of the picture, so that nothing is resized: its disparity in pixels stays.
+    depth, known = disparity_to_depth(found.left.disparity, found.rig)
+    whole, _ = disparity_to_depth(pair.left.disparity, pair.rig)
+    assert bool(known.all()) and float(depth.min()) >= float(whole.min()) - 1e-4
+    assert float(depth.max()) <= float(whole.max()) + 1e-4
+    columns = pair.left.image.unfold(1, 48, 1).unfold(2, 80, 1)
+    assert bool((columns.permute(1, 2, 0, 3, 4) == found.left.image).flatten(2).all(-1).any())
+
+
+@pytest.mark.parametrize("size", [(32, 128), (64, 64), (96, 48)])
+def test_the_largest_mono_window_of_a_shape_fills_one_side_of_the_picture(size):
+    found = augment_mono(plane_pair(), AugmentMono(size=size, crop=(0.999, 1.0), **STILL), rng())
+    share = found.rig.focal_px / found.rig.width * WIDTH / 200.0
+    assert share == pytest.approx(max(1.0, (size[0] / size[1]) * WIDTH / HEIGHT), rel=0.02)
+
+
+def test_each_size_is_a_preparation_of_its_own():
+    config = AugmentMono(size=(32, 64), other_sizes=((64, 64), (32, 96)), crop=(0.8, 1.0))
+    sizes = [augment_mono(plane_pair(), each, rng()).size for each in config.at_each_size()]
+    assert sizes == [(32, 64), (64, 64), (32, 96)]
+    assert not config.sees_whole_pictures and AugmentMono().sees_whole_pictures
+
+
+@pytest.mark.parametrize("faults", [{"noise": Noise(p=1)}, {"blur": Blur(p=1)}, {"jpeg": Jpeg(p=1)}])
+def test_mono_faults_spoil_the_left_picture_alone(faults):
+    pair = plane_pair()
+    found = augment_mono(pair, AugmentMono(size=None, **STILL, **faults), rng())
+    difference = (found.left.image - pair.left.image).abs().mean()
+    assert 1e-4 < difference < 0.05
+    assert all(torch.equal(a, b) for a, b in zip(views(found)[1:], views(pair)[1:], strict=True))
+
+
+def test_a_low_quality_costs_more_of_the_picture_than_a_high_one():
+    image = plane_pair().left.image
+    low, high = (compress(image, Jpeg(p=1, quality=(q, q)), rng()) for q in (10, 95))
+    assert (low - image).abs().mean() > 2 * (high - image).abs().mean()
+    assert low.shape == image.shape and float(low.min()) >= 0 and float(low.max()) <= 1
+
+
+def test_a_window_larger_than_the_picture_is_refused():
+    with pytest.raises(UserError, match="at most 1, found 1.5"):
+        AugmentMono.parse({"crop": [0.5, 1.5]}, "recipe")

@@ -13,6 +13,7 @@ from stereodistill.synth.rendering.perspective import render_scenes
 from stereodistill.synth.sensor import SensorConfig
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import NUM_TEXTURES, Scene
+from stereodistill.synth.street.asphalt import even_road
 from stereodistill.synth.street.setting import draw_ground, draw_light
 from stereodistill.synth.street.sides import thicket, undergrowth, woods
 from stereodistill.synth.street.world import StreetConfig, neighbour, street_scene
@@ -273,3 +274,21 @@ def test_no_vehicle_stands_on_the_cameras():
                 dx, dz = camera_x - x, scene.position[2] - z
                 inside = abs(cos * dx - sin * dz) < half_x and abs(sin * dx + cos * dz) < half_z
                 assert not inside, f"street {index}: a box from {y - half_y:.1f} to {y + half_y:.1f} m on the camera"
+
+
+def test_an_even_road_has_one_grey_and_what_lies_on_it_is_flat():
+    for seed in range(20):
+        g = rng(seed)
+        scene = Scene(generator=g)
+        scene.ground = draw_ground(g, "suburb")
+        mottled, even = scene.ground.road, even_road(scene, g).road
+        spread = [max(b / a for a, b in zip(road.a, road.b, strict=True)) for road in (mottled, even)]
+        assert spread[1] < 1.3 < spread[0]
+        for rows in scene.solids.values():
+            for row in rows:
+                assert row[1] + row[4] < 0.006 and abs(row[0]) < scene.ground.road_half_m + 0.01
+
+
+def test_no_even_roads_leaves_every_street_as_it_was():
+    plain, asked = (street_scene(rng(3), StreetConfig(even_roads=share), (64, 160)) for share in (0.0, 1.0))
+    assert plain.ground == street_scene(rng(3), StreetConfig(), (64, 160)).ground != asked.ground

@@ -29,6 +29,14 @@ class Blur(Config):
     sigma_px: Range = (0.3, 1.2)
 
 
+class Jpeg(Config):
+    """Compression as of a camera that stores JPEG."""
+
+    p: Probability = 0.15
+    quality: CountRange = (25, 90)
+    """OpenCV's scale from 1 to 100."""
+
+
 class Patches(Config):
     """Rectangles of the right view that show something else than the scene."""
 
@@ -76,6 +84,19 @@ def blur(image: Image, config: Blur, rng: np.random.Generator) -> Image:
     reach = 2 * int(np.ceil(2.5 * sigma_px)) + 1
     planes = [cv2.GaussianBlur(plane, (reach, reach), sigma_px) for plane in image.numpy()]
     return torch.from_numpy(np.stack(planes)).clamp_(0, 1)
+
+
+def compress(image: Image, config: Jpeg, rng: np.random.Generator) -> Image:
+    """With probability p: the image as it comes back from a JPEG file of a drawn quality."""
+    if rng.random() >= config.p:
+        return image
+    quality = int(rng.integers(config.quality[0], config.quality[1] + 1))
+    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    _, stored = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(stored, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    pixels = decoded[..., ::-1]
+    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1).contiguous()
 
 
 def cover_patches(view: View, config: Patches, rng: np.random.Generator) -> View:

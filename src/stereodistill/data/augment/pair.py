@@ -7,30 +7,38 @@ identity, bit for bit.  The argument is never changed in place.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import AfterValidator, PositiveInt
 
 from stereodistill.config import Config
 from stereodistill.data.augment.camera_faults import (
     Blur,
+    Jpeg,
     Misalignment,
     Noise,
     Patches,
     add_noise,
     blur,
+    compress,
     cover_patches,
     misalign_rows,
 )
 from stereodistill.data.augment.colour import Photometric, PositiveRange, Probability, apply_tone, draw_tone
 from stereodistill.data.augment.geometry import mirror, resize, source_window
-from stereodistill.data.tolerant import Loads, Tolerant
-from stereodistill.data.windows import load_window
+from stereodistill.data.dataset import StereoDataset
 from stereodistill.io.images import Window
 from stereodistill.ops.geometry import crop_pair, flip_pair_vertical
 from stereodistill.types import Image, StereoPair, View
 
 Size = tuple[PositiveInt, PositiveInt]
+
+
+def _at_most_whole(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[1] > 1:
+        raise ValueError(f"a window is a share of the picture, at most 1, found {bounds[1]:g}")
+    return bounds
 
 
 class AugmentStereo(Config):
@@ -63,13 +71,32 @@ class AugmentStereo(Config):
 
 
 class AugmentMono(Config):
-    """What a monocular network sees in training: colour and mirror only, no crop and no scale (Guo et al. 2018)."""
+    """What a monocular network sees in training; by default colour and mirror only (Guo et al. 2018)."""
 
     size: Size | None = (256, 512)
     """(height, width) that the whole picture is resized to; None keeps the sample's own size."""
+    other_sizes: tuple[Size, ...] = ()
+    """Further sizes: each batch is of one of all of them, drawn anew."""
+    crop: Annotated[PositiveRange, AfterValidator(_at_most_whole)] = (1.0, 1.0)
+    """Share of the largest window of the wanted shape that is cut out and enlarged, drawn uniformly.  A window is the
+    picture of a camera with a longer focal length in image widths: disparity in widths grows as the things in it do,
+    so that a network which learns one baseline may see any focal length.  At 1 the whole picture is resized."""
     swap_p: Probability = 0.5
     """Mirror both views and exchange them, so that a mirrored picture comes with the disparity of the other view."""
     shared: Photometric = Photometric()
+    noise: Noise = Noise(p=0)
+    """Noise, blur and compression of the left picture alone, which is all that the network sees."""
+    blur: Blur = Blur(p=0)
+    jpeg: Jpeg = Jpeg(p=0)
+
+    @property
+    def sees_whole_pictures(self) -> bool:
+        """True when every sample has one size and shows all of its picture."""
+        return self.size is not None and not self.other_sizes and self.crop == (1.0, 1.0)
+
+    def at_each_size(self) -> list[AugmentMono]:
+        """The same augmentation for each of the sizes of a batch."""
+        return [self.model_copy(update={"size": size, "other_sizes": ()}) for size in (self.size, *self.other_sizes)]
 
 
 def augment_stereo(pair: StereoPair, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
@@ -82,15 +109,13 @@ def augment_stereo(pair: StereoPair, config: AugmentStereo, rng: np.random.Gener
     # Cropping first and resizing only the window gives the same picture for a fraction of the work.
     window = draw_window(pair.size, config, rng)
     if (window.height, window.width) != pair.size:
-        pair = crop_pair(pair, window.top, window.left, window.height, window.width)
+        pair = crop_pair(pair, *window)
     return _augment_window(pair, config, rng)
 
 
-def load_stereo(samples: Loads, index: int, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
+def load_stereo(samples: StereoDataset, index: int, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
     """`augment_stereo(samples.load(index), config, rng)`, the same numbers; of files, only the drawn window is read."""
-    if isinstance(samples, Tolerant):
-        return samples.load(index, lambda found: load_stereo(samples.samples, found, config, rng))
-    return _augment_window(load_window(samples, index, lambda size: draw_window(size, config, rng)), config, rng)
+    return _augment_window(samples.load(index, lambda size: draw_window(size, config, rng)), config, rng)
 
 
 def _augment_window(pair: StereoPair, config: AugmentStereo, rng: np.random.Generator) -> StereoPair:
@@ -107,10 +132,24 @@ def _augment_window(pair: StereoPair, config: AugmentStereo, rng: np.random.Gene
 
 
 def augment_mono(pair: StereoPair, config: AugmentMono, rng: np.random.Generator) -> StereoPair:
-    """Mirror, resize the whole picture, colour; both views get the same parameters."""
+    """Mirror, window, resize, colour, the same for both views; then what goes wrong in the left camera."""
     pair = mirror(pair, config.swap_p, rng)
+    if config.crop != (1.0, 1.0):
+        window = _shaped_window(pair.size, config.size or pair.size, rng.uniform(*config.crop), rng)
+        pair = crop_pair(pair, *window)
     pair = resize(pair, config.size)
-    return _with_tone(pair, config.shared, rng)
+    pair = _with_tone(pair, config.shared, rng)
+    left = add_noise(blur(pair.left.image, config.blur, rng), config.noise, rng)
+    return replace(pair, left=_with_image(pair.left, compress(left, config.jpeg, rng)))
+
+
+def _shaped_window(image_size: Size, shape: Size, share: float, rng: np.random.Generator) -> Window:
+    """A random window with the aspect of `shape` and `share` of the width of the largest such window."""
+    aspect = shape[1] / shape[0]
+    width = max(1, round(min(image_size[1], image_size[0] * aspect) * share))
+    height = min(max(1, round(width / aspect)), image_size[0])
+    top = int(rng.integers(0, image_size[0] - height + 1))
+    return Window(top, int(rng.integers(0, image_size[1] - width + 1)), height, width)
 
 
 def draw_window(image_size: Size, config: AugmentStereo, rng: np.random.Generator) -> Window:

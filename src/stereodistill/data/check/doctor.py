@@ -18,7 +18,8 @@ from stereodistill.data.check.geometry import judge_geometry
 from stereodistill.data.check.pictures import PictureChecks
 from stereodistill.data.check.truth import TruthChecks
 from stereodistill.data.check.views import ViewGeometry, measure_views
-from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset, with_rig
+from stereodistill.data.dataset import StereoDataset
+from stereodistill.data.folder import PairDataset, open_dataset, with_rig
 from stereodistill.data.layouts import LAYOUTS, find_pairs
 from stereodistill.data.published.listed import ListedPairs
 from stereodistill.data.published.registry import parse_source

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stereodistill.data.check.findings import Finding, Severity, finding
-from stereodistill.data.folder import PairDataset, StereoDataset
+from stereodistill.data.dataset import StereoDataset
+from stereodistill.data.folder import PairDataset
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.rigs import rig_at
 from stereodistill.errors import UserError

@@ -6,7 +6,8 @@ import numpy as np
 
 from stereodistill.data.check.findings import Finding, finding
 from stereodistill.data.check.views import ViewGeometry
-from stereodistill.data.folder import PairDataset, StereoDataset
+from stereodistill.data.dataset import StereoDataset
+from stereodistill.data.folder import PairDataset
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_disparity
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stereodistill.data.dataset import Size
 from stereodistill.data.published.listed import Entry, ListedPairs, Map
 from stereodistill.data.published.split_lists import expand_ranges, read_split
 from stereodistill.data.windows import window_of_truth
@@ -21,6 +22,7 @@ from stereodistill.io.files import read_text
 from stereodistill.io.images import (
     ChooseWindow,
     Window,
+    image_size,
     read_image,
     read_image_window,
     read_samples,
@@ -77,6 +79,11 @@ class Cityscapes(ListedPairs):
         """The picture above the hood: float32 (4/5 of its height, width, 3)."""
         image = read_image(path)
         return image[: self._rows_above_hood(image.shape[0])]
+
+    def view_size(self, path: Path) -> Size:
+        """(height, width) of the picture above the hood."""
+        height, width = image_size(path)
+        return self._rows_above_hood(height), width
 
     def read_view_window(self, path: Path, choose: ChooseWindow) -> tuple[np.ndarray, tuple[int, int]]:
         """As everywhere; nothing below the window is decoded, and the hood never."""

@@ -52,13 +52,13 @@ class DrivingStereo(ListedPairs):
 
     def list_entries(self) -> Iterator[Entry]:
         """Frames of which any file is on disk, by date and time."""
-        photos, others, truths = (_folder(self.root, self.part, kind, self.size) for kind in _KINDS)
+        photos, others, truths = (_folder(self.root, self.part, kind, self.resolution) for kind in _KINDS)
         stems = _stems(photos, _PHOTOS) | _stems(others, _PHOTOS) | _stems(truths, _MAPS)
         if not stems:
             wanted = ", ".join(f"{self.part}-{kind}/" for kind in _KINDS)
-            short = ", ".join(f"{kind}-{self.size}-size/" for kind in _KINDS)
+            short = ", ".join(f"{kind}-{self.resolution}-size/" for kind in _KINDS)
             raise UserError(f"{self.root}: nothing of {self.title} there; expected the folders {wanted} or {short}")
-        calibrations = _calibration_folder(self.root, self.part, self.size)
+        calibrations = _calibration_folder(self.root, self.part, self.resolution)
         for stem in sorted(stems):
             date = _DATE.search(stem)
             yield Entry(
@@ -75,7 +75,7 @@ class DrivingStereo(ListedPairs):
         return self.split.removesuffix("_full")
 
     @property
-    def size(self) -> str:
+    def resolution(self) -> str:
         """`half` or `full`."""
         return "full" if self.split.endswith("_full") else "half"
 
@@ -93,7 +93,7 @@ class DrivingStereo(ListedPairs):
         stored, _, _ = read_samples_window(entry.disparity, choose)
         if stored.dtype != np.uint16 or stored.ndim != 2:
             raise UserError(f"{entry.disparity}: a DrivingStereo disparity is a 16-bit grey PNG, this is another file")
-        return positive_disparity(stored.astype(np.float32) / UNITS_PER_PX[self.size])
+        return positive_disparity(stored.astype(np.float32) / UNITS_PER_PX[self.resolution])
 
     def read_rig(self, entry: Entry, size: tuple[int, int]) -> Rig:
         """The rig of the frame's date; unknown where the calibration was not downloaded."""

@@ -92,7 +92,8 @@ class KittiDepth(ListedPairs):
     def _entry(self, day: str, drive: str, frame: int) -> Entry:
         entry = raw_entry(self._raw, day, drive, "l", frame)
         folder = f"{day}_drive_{drive}_sync"
-        homes = [self.root / part / folder for part in ("train", "val")] + [self.root / day / folder]
+        parts = (self.split,) if self.split in ("train", "val") else ("train", "val")
+        homes = [self.root / part / folder for part in parts] + [self.root / day / folder]
         home = next((home for home in homes if (home / _TRUTH).is_dir()), homes[0])
         return replace(entry, depth=home / _TRUTH / "image_02" / f"{frame:010d}.png")
 

@@ -10,7 +10,6 @@ ROOT/2011_09_26/2011_09_26_drive_0001_sync/velodyne_points/data/0000000000.bin
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +20,7 @@ import torch
 from stereodistill.data.published.listed import PHOTO_SUFFIXES, Entry, ListedPairs, Map
 from stereodistill.data.published.split_lists import expand_ranges, read_split
 from stereodistill.data.rigs import Calibration
+from stereodistill.data.windows import once
 from stereodistill.errors import UserError
 from stereodistill.io.images import ChooseWindow, Window, image_size
 from stereodistill.io.velodyne import read_lidar_projection, read_scan
@@ -72,16 +72,17 @@ class KittiRaw(ListedPairs):
         frames = find_frames(self.root) if split == "all" else listed_frames(split)
         return (raw_entry(self.root, *frame, with_lidar=with_lidar) for frame in frames)
 
-    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
+    def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
         """As every data set; a frame `..._r` is the mirrored pair, so that its left view shows the right camera's."""
         if not self.names[index].endswith(MIRRORED):
-            return super().load_window(index, choose)
+            return super().load(index, window)
+        choose = once(window)
 
         def mirrored(size: tuple[int, int]) -> Window:
-            window = choose(size)
-            return replace(window, left=size[1] - window.left - window.width)
+            part = choose(size)
+            return part._replace(left=size[1] - part.left - part.width)
 
-        return swap_pair(super().load_window(index, mirrored))
+        return swap_pair(super().load(index, mirrored))
 
     def depth(self, index: int, *, view: DepthView = "camera", pixels: PixelRule = "classic") -> Map:
         """LiDAR depth in metres at the size of the day's calibration; see `ops.lidar.project_scan` for the options.

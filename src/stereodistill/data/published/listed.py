@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,12 +15,13 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
+from stereodistill.data.dataset import Size
 from stereodistill.data.layouts import PairFiles
 from stereodistill.data.rigs import Calibration, rig_at
-from stereodistill.data.windows import once, whole, window_of_truth
+from stereodistill.data.windows import once, window_of_truth
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_disparity, read_disparity_window
-from stereodistill.io.images import ChooseWindow, Window, read_image, read_image_window
+from stereodistill.io.images import ChooseWindow, Window, image_size, read_image, read_image_window
 from stereodistill.types import Rig, StereoPair, View
 
 Map = tuple[np.ndarray, np.ndarray]
@@ -52,10 +54,10 @@ class Entry:
 
 
 class ListedPairs:
-    """Base of the named data sets: `len`, `names`, `load`, `pair_files`, `missing`, `total`.
+    """Base of the named data sets: a `StereoDataset` with `pair_files`, `missing`, `total`.
 
-    A subclass gives `name`, `splits` and `list_entries`, and replaces `read_view`, `read_truth` or `read_rig` where
-    its files need it.  Ground truth in metres (LiDAR) is a further method `depth(index)`.
+    A subclass gives `name`, `splits` and `list_entries`, and replaces `read_view` (with `view_size`), `read_truth` or
+    `read_rig` where its files need it.  Ground truth in metres (LiDAR) is a further method `depth(index)`.
     """
 
     name: ClassVar[str]
@@ -67,6 +69,8 @@ class ListedPairs:
     """Fields of `Entry`: where not one such file of the split is on disk, the root is wrong."""
     depth_from: ClassVar[Literal["lidar", "improved", "laser", "rendered"] | None] = None
     """What the method `depth` tells: single LiDAR scans, accumulated and cleaned ones, Make3D's, a renderer's."""
+    reads_truth: bool = True
+    """False where `load` leaves the disparities out (`without_truth`)."""
     images_are_files: bool = True
     """False where `load` changes the pictures (crops them), so that they are not what the files hold."""
 
@@ -91,6 +95,13 @@ class ListedPairs:
     def read_view(self, path: Path) -> np.ndarray:
         """A photo as `load` gives it: float32 (H, W, 3) in [0, 1]."""
         return read_image(path)
+
+    def view_size(self, path: Path) -> Size:
+        """(height, width) of what `read_view` gives, without decoding; for a subclass as `read_view_window`."""
+        if type(self).read_view is ListedPairs.read_view:
+            return image_size(path)
+        image = self.read_view(path)
+        return image.shape[0], image.shape[1]
 
     def read_view_window(self, path: Path, choose: ChooseWindow) -> tuple[np.ndarray, tuple[int, int]]:
         """A window of what `read_view` gives, float32 (3, h, w), and the size of the whole.
@@ -171,22 +182,32 @@ class ListedPairs:
         folders: dict[str, set[str]] = {}
         return [(entry.name, path) for entry in self._all for path in entry.files if not _is_listed(path, folders)]
 
-    def load(self, index: int) -> StereoPair:
-        """Frame `index`: images (3, H, W), disparities and masks (1, H, W), the rig at this image width.
+    def without_truth(self) -> ListedPairs:
+        """The same frames without their disparities, which are then not read."""
+        plain = copy(self)
+        plain.reads_truth = False
+        return plain
+
+    def rig(self, index: int) -> Rig:
+        """The cameras of frame `index` at its width."""
+        return self.read_rig(self.entry(index), self.size(index))
+
+    def size(self, index: int) -> Size:
+        """(height, width) of frame `index`, from its photo's header."""
+        return self.view_size(self.entry(index).left)
+
+    def load(self, index: int, window: ChooseWindow | None = None) -> StereoPair:
+        """Frame `index`, or the `window` of it; see `StereoDataset`.
 
         Without a second view `right` is an unlabelled view of zeros.
 
         Raises:
             UserError: a file is absent or cannot be read, or sizes differ; names the frame.
         """
-        return self.load_window(index, whole)
-
-    def load_window(self, index: int, choose: ChooseWindow) -> StereoPair:
-        """`load`, cropped to the window `choose((height, width))`; of the photos nothing else is converted."""
-        entry, choose = self.entry(index), once(choose)
+        entry, choose = self.entry(index), once(window)
         self._refuse_absent(entry)
         image, size = self.read_view_window(entry.left, choose)
-        left, window = torch.from_numpy(image), choose(size)
+        left, part = torch.from_numpy(image), choose(size)
         right, right_size = torch.zeros_like(left), size
         if entry.right is not None:
             image, right_size = self.read_view_window(entry.right, choose)
@@ -195,9 +216,9 @@ class ListedPairs:
             sizes = [f"{width}x{height}" for height, width in (size, right_size)]
             raise UserError(f"{entry.name}: the two views must have one size, found {sizes[0]} and {sizes[1]}")
         return StereoPair(
-            left=self._view(left, entry, window, size, right=False),
-            right=self._view(right, entry, window, size, right=True),
-            rig=replace(self.read_rig(entry, size), width=window.width),
+            left=self._view(left, entry, part, size, right=False),
+            right=self._view(right, entry, part, size, right=True),
+            rig=replace(self.read_rig(entry, size), width=part.width),
             name=entry.name,
         )
 
@@ -205,7 +226,7 @@ class ListedPairs:
         return entry if self._rig is None else replace(entry, calibration=self._rig)
 
     def _view(self, image: torch.Tensor, entry: Entry, window: Window, size: tuple[int, int], *, right: bool) -> View:
-        if right and entry.right is None:
+        if not self.reads_truth or (right and entry.right is None):
             return View.unlabelled(image)
         truth = self.read_truth_window(entry, window, size, right=right)
         if truth is None:

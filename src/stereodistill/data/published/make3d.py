@@ -13,9 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from stereodistill.data.dataset import Size
 from stereodistill.data.published.listed import Entry, ListedPairs, Map
 from stereodistill.errors import UserError
-from stereodistill.io.images import read_image
+from stereodistill.io.images import image_size, read_image
 from stereodistill.io.mat import read_mat
 from stereodistill.types import Rig
 
@@ -78,6 +79,12 @@ class Make3D(ListedPairs):
         rows = round(image.shape[1] / CROP_RATIO)
         return self._central(image, rows)
 
+    def view_size(self, path: Path) -> Size:
+        """(height, width) of the central rows."""
+        height, width = image_size(path)
+        rows = self._central_rows(height, round(width / CROP_RATIO))
+        return rows.stop - rows.start, width
+
     def read_rig(self, entry: Entry, size: tuple[int, int]) -> Rig:
         """One camera of which no calibration was published: unknown."""
         return Rig.unknown(size[1])
@@ -100,10 +107,12 @@ class Make3D(ListedPairs):
         return np.where(valid, depth_m, np.float32(0)), valid
 
     def _central(self, array: np.ndarray, rows: int) -> np.ndarray:
-        height = array.shape[0]
+        return array[self._central_rows(array.shape[0], rows)]
+
+    def _central_rows(self, height: int, rows: int) -> slice:
         if self.split.endswith(_WHOLE) or rows >= height:
-            return array
-        return array[(height - rows) // 2 : (height + rows) // 2]
+            return slice(0, height)
+        return slice((height - rows) // 2, (height + rows) // 2)
 
 
 def _folder(root: Path, names: tuple[str, ...]) -> Path:

@@ -44,6 +44,7 @@ class VggMono(nn.Module):
 
     name = "vgg_mono"
     kind = "mono"
+    encoder_family = "VGG-16 as torchvision names it"
     mean: Tensor
     deviation: Tensor
 

@@ -27,6 +27,8 @@ class StreetConfig(Config):
     """Strength of mirror images in car bodies and panes, which no matching can explain; 0 = none."""
     leafy_share: float = 0.7
     """Share of near crowns with holes."""
+    even_roads: float = Field(default=0.0, ge=0, le=1)
+    """Share of roads of one even grey, with seams, patches and covers, instead of mottled ones."""
     objects: float = 1.0
     """Density of cars, trees, poles and people."""
     sensor: SensorConfig = SensorConfig()

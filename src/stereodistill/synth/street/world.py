@@ -16,6 +16,7 @@ from stereodistill.synth.rendering.perspective import photograph
 from stereodistill.synth.solids.raycast import Kind
 from stereodistill.synth.solids.scene import Scene
 from stereodistill.synth.street import objects
+from stereodistill.synth.street.asphalt import even_road
 from stereodistill.synth.street.config import StreetConfig
 from stereodistill.synth.street.setting import draw_camera, draw_ground, draw_light
 from stereodistill.synth.street.sides import build_side
@@ -45,6 +46,8 @@ def street_scene(g: np.random.Generator, config: StreetConfig, size: tuple[int, 
     scene = Scene(generator=g, gloss=min(gloss, 1.0))
     style = g.choice(["town", "suburb", "country"], p=[0.36, 0.24, 0.4])
     scene.ground = draw_ground(g, style)
+    if config.even_roads and g.random() < config.even_roads:
+        scene.ground = even_road(scene, g)
     draw_camera(scene, g, config, size)
     draw_light(scene, g)
     gloss = 1.0

@@ -1,4 +1,4 @@
-"""A procedural world on disk, in the folder layout."""
+"""A procedural world on disk, in the folder layout: what the command `synth` does."""
 
 from __future__ import annotations
 
@@ -24,26 +24,36 @@ CHUNK = 4
 
 
 def write_world(
-    out: Path,
+    out: str | Path,
     kind: str,
-    num: int,
-    size: tuple[int, int],
-    seed: int,
+    num: int = 16,
+    size: tuple[int, int] = (384, 640),
+    seed: int = 0,
     *,
-    photos: Path | None,
-    suffix: str,
-    device: torch.device,
-) -> None:
-    """Render pairs 0..num-1 of the world `kind` into `out`; pair i is the same for every `num`.
+    photos: str | Path | None = None,
+    suffix: str = "pfm",
+    device: torch.device | str = "cpu",
+) -> Path:
+    """Render pairs 0..num-1 of the world `kind` into the folder `out`, which is returned.
 
-    Raises UserError for a folder that holds pairs already, an unknown world or format, and a disk that refuses.
+    Pair i is the same for every `num`.
+
+    Args:
+        kind: flying, street or room.
+        size: (height, width).
+        photos: folder of pictures that are used as textures too.
+        suffix: format of the disparities: pfm, png or npy.
+
+    Raises:
+        UserError: a folder that holds pairs already, an unknown world or format, a disk that refuses.
     """
+    out = Path(out)
     suffix = f".{suffix.lstrip('.')}"
     if suffix not in DISPARITY_SUFFIXES:
         raise UserError(f"--disparity {suffix[1:]!r}: choose one of {', '.join(s[1:] for s in DISPARITY_SUFFIXES)}")
     if any((out / "left").glob("*")):
         raise UserError(f"{out} holds pairs already: choose another --out or delete it")
-    textures = None if photos is None else _read_photos(photos)
+    textures = None if photos is None else _read_photos(Path(photos))
     with progress("rendering") as report:
         for start in range(0, num, CHUNK):
             indices = range(start, min(start + CHUNK, num))
@@ -51,6 +61,7 @@ def write_world(
             for index, pair in zip(indices, uncollate(batch.to("cpu").pair), strict=True):
                 write_pair(out, replace(pair, name=f"{kind}_{seed}_{index:06d}"), suffix)
             report(indices[-1] + 1, num)
+    return out
 
 
 def _read_photos(folder: Path) -> list[np.ndarray]:
