@@ -16,6 +16,8 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from stereodistill.data.dataset import StereoDataset
 from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.layouts import PairFiles
