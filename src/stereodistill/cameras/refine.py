@@ -19,7 +19,8 @@ from stereodistill.cameras.output import PairFolder
 from stereodistill.cameras.rigid import Correction, estimate, mended
 from stereodistill.cameras.sources.footage import Pictures
 from stereodistill.cameras.sources.pictures import read_picture
-from stereodistill.data.folder import PairDataset, StereoDataset, open_dataset
+from stereodistill.data.dataset import StereoDataset
+from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.rigs import Calibration
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import read_centre
