@@ -8,11 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from stereodistill import fitting
 from stereodistill.cameras import stereo_rectify
 from stereodistill.cameras.one_view import RawCamera
+from stereodistill.cameras.output import is_rectified
 from stereodistill.cli import run
 from stereodistill.data import check_dataset
+from stereodistill.errors import UserError
+from stereodistill.models import build
+from stereodistill.types import Rig
+from stereodistill.weights import WeightsHeader, save_weights
 
 
 def write_pairs(folder: Path, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Path:
@@ -81,24 +88,45 @@ def test_a_raw_photo_is_undistorted_as_in_training(raw_rig, raw_pairs, tmp_path:
     assert np.abs(picture[..., 0] * 255 - expected).max() <= 1 and seen.mean() > 0.99
 
 
-def test_raw_footage_to_a_network_and_back_to_a_raw_photo(
+def test_fit_rectifies_raw_footage_first(raw_rig, raw_pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the pairs that are opened: all behind it is as for any others."""
+    raw, file = write_pairs(tmp_path / "raw", raw_pairs[:3]), raw_rig.write(tmp_path / "c.yaml")
+
+    class Opened(Exception):
+        pass
+
+    def opened(data: Path, **options: object) -> None:
+        raise Opened(data, options)
+
+    monkeypatch.setattr(fitting, "open_dataset", opened)
+    for _ in range(2):  # and goes on with what is there
+        with pytest.raises(Opened) as caught:
+            fitting.fit(raw, tmp_path / "run", calibration=file)
+        data, options = caught.value.args
+        assert data == tmp_path / "run/pairs" and options == {"layout": "auto", "rig": None}
+        assert len(list((data / "left").iterdir())) == 3 and is_rectified(data)
+    with pytest.raises(UserError, match="the rig was given twice"):
+        fitting.fit(raw, tmp_path / "x", calibration=file, rig=Rig(focal_px=300, baseline_m=0.1, width=320))
+
+
+def test_predict_undistorts_raw_photos_and_asks_for_it(
     raw_rig, raw_pairs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    raw, file = write_pairs(tmp_path / "raw", raw_pairs), raw_rig.write(tmp_path / "c.yaml")
-    out = tmp_path / "run"
-    options = ["--teacher", "sgbm", "--epochs", "1", "--val-fraction", "0.4"]
-    assert run(["fit", str(raw), "--calibration", str(file), "--out", str(out), *options]) == 0
-    assert f"--calibration {file}" in capsys.readouterr().out
-    header = json.loads((out / "weights/config.json").read_text())
+    file, photo = raw_rig.write(tmp_path / "c.yaml"), tmp_path / "photo.png"
+    cv2.imwrite(str(photo), raw_pairs[0][0])
     rig = stereo_rectify(raw_rig.calibration).rig
-    assert header["rectified"] is True and header["rig"]["focal_px"] == pytest.approx(rig.focal_px, rel=1e-5)
-    photo, weights = str(raw / "left/000.png"), str(out / "weights")
-    assert run(["predict", photo, "--weights", weights, "--out", str(tmp_path / "a"), "--save", "npy"]) == 0
+    header = WeightsHeader(
+        architecture="lite_mono", kind="mono", input_size=(64, 96), rectified=True,
+        rig={"focal_px": float(rig.focal_px), "baseline_m": 0.1, "width": 320},
+    )  # fmt: skip
+    torch.manual_seed(0)
+    weights = str(save_weights(tmp_path / "weights", build("lite_mono"), header))
+    arguments = ["predict", str(photo), "--weights", weights, "--save", "npy", "--out"]
+    assert run([*arguments, str(tmp_path / "a"), "--focal-px", "260"]) == 0
     assert "its raw photos need --calibration" in capsys.readouterr().err
-    arguments = ["--weights", weights, "--out", str(tmp_path / "b"), "--save", "npy", "--calibration", str(file)]
-    assert run(["predict", photo, *arguments]) == 0
+    assert run([*arguments, str(tmp_path / "b"), "--calibration", str(file)]) == 0
     assert capsys.readouterr().err == ""
-    plain, undistorted = (np.load(tmp_path / name / "npy/000.npy") for name in ("a", "b"))
+    plain, undistorted = (np.load(tmp_path / name / "npy/photo.npy") for name in ("a", "b"))
     assert plain.shape == undistorted.shape == (240, 320) and not np.allclose(plain, undistorted, equal_nan=True)
-    assert run(["predict", photo, *arguments, "--focal-px", "300"]) == 2
+    assert run([*arguments, str(tmp_path / "c"), "--calibration", str(file), "--focal-px", "300"]) == 2
     assert "the camera was given twice" in capsys.readouterr().err
