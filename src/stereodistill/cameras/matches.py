@@ -59,9 +59,8 @@ def match_views(left: np.ndarray, right: np.ndarray) -> Matches:
         raise UserError(f"the two views must have one size, found {sizes}")
     height, width = left.shape[:2]
     factor = max(1.0, width / WORKING_WIDTH)
-    views = [_working_view(view, factor) for view in (left, right)]
-    first, second = _features(*views)
-    first, second = _place(*views, first, second)
+    left, right = (_working_view(view, factor) for view in (left, right))
+    first, second = _place(left, right, *_features(left, right))
     # The centre of pixel 0 lies at 0 in both sizes, its edge at -0.5.
     first, second = ((points + 0.5) * factor - 0.5 for points in (first, second))
     return Matches(first, second, (height, width))

@@ -133,7 +133,8 @@ class _Warp:
         self.size = (height - 2 * rows, width - 2 * columns)
         shifted = [_offset(-columns, -rows) @ h for h in self._homographies]
         self._matrices = shifted
-        self.seen = tuple(mask[rows : height - rows, columns : width - columns] for mask in full)
+        seen_left, seen_right = (mask[rows : height - rows, columns : width - columns] for mask in full)
+        self.seen = seen_left, seen_right
 
     def apply(self, left: np.ndarray, right: np.ndarray) -> Pictures:
         """Mended pictures of `size`; a view that only loses its border is not sampled anew."""

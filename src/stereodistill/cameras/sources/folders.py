@@ -72,8 +72,8 @@ def open_two_folders(left: Path, right: Path, options: SourceOptions) -> Picture
         return PictureFiles(title, [(name, stems[0][name], stems[1][name]) for name in names], options)
     stamps = [[(stamp_of_name(file.stem), file) for file in listed] for listed in files]
     if all(stamp is not None for side in stamps for stamp, _ in side):
-        sides = [[(stamp, file) for stamp, file in side if stamp is not None] for side in stamps]
-        return _stamped(title, *sides, options)
+        first, second = ([(stamp, file) for stamp, file in side if stamp is not None] for side in stamps)
+        return _stamped(title, first, second, options)
     keys = [{_SIDE_WORDS.sub("", stem): file for stem, file in side.items()} for side in stems]
     if keys[0].keys() == keys[1].keys() and len(keys[0]) == len(stems[0]):
         names = sorted(keys[0], key=natural_key)
@@ -99,8 +99,8 @@ def open_euroc(cameras: tuple[Path, Path], options: SourceOptions) -> PictureFil
     """EuRoC/ASL: `cam0/data/STAMP.png`, `cam1/data/STAMP.png`, stamps in nanoseconds, or in `data.csv`."""
     left, right = (_euroc_pictures(camera) for camera in cameras)
     if left is None or right is None:
-        return open_two_folders(*((camera / "data" if (camera / "data").is_dir() else camera) for camera in cameras),
-                                options)  # fmt: skip
+        first, second = ((camera / "data" if (camera / "data").is_dir() else camera) for camera in cameras)
+        return open_two_folders(first, second, options)
     return _stamped(f"EuRoC/ASL recording {cameras[0].parent}", left, right, options)
 
 
@@ -115,8 +115,8 @@ def find_kitti_drive(path: Path) -> tuple[Path, Path] | None:
 
 def open_kitti_drive(cameras: tuple[Path, Path], options: SourceOptions) -> PictureFiles:
     """A KITTI raw drive (`..._extract` is the unrectified form), its views matched by `timestamps.txt`."""
-    sides = [_kitti_pictures(camera) for camera in cameras]
-    found, note = match_lists(*sides, options.tolerance_ms, str(cameras[0].parent))
+    first, second = (_kitti_pictures(camera) for camera in cameras)
+    found, note = match_lists(first, second, options.tolerance_ms, str(cameras[0].parent))
     pairs = [(left.stem, left, right) for _, left, right in found]
     views = f"left: {cameras[0].name}, right: {cameras[1].name}"
     return PictureFiles(f"KITTI raw drive {cameras[0].parent}", pairs, options, [views, note])
@@ -130,8 +130,10 @@ def _stamped(
 
 
 def _two_folders_in(path: Path) -> tuple[Path, Path] | None:
-    pairs = ((path / "left", path / "right"), *(tuple(path / v / "data" for v in views) for views in _KITTI_VIEWS))
-    return next((pair for pair in pairs if all(folder.is_dir() for folder in pair)), None)
+    for left, right in (("left", "right"), *((f"{left}/data", f"{right}/data") for left, right in _KITTI_VIEWS)):
+        if (path / left).is_dir() and (path / right).is_dir():
+            return path / left, path / right
+    return None
 
 
 def _euroc_pictures(camera: Path) -> list[tuple[int, Path]] | None:

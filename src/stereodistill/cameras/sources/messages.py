@@ -43,7 +43,7 @@ def picture_of(message: Any, topic: str, bayer: str | None = None) -> np.ndarray
 
 
 def _raw(message: Any, topic: str) -> np.ndarray:
-    encoding = _OPENCV_TYPES.get(message.encoding, message.encoding)
+    encoding = str(_OPENCV_TYPES.get(message.encoding, message.encoding))
     height, width, step = int(message.height), int(message.width), int(message.step)
     if encoding in _YUV422:
         rows = _rows(message, topic, height, step, width * 2)
