@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stereodistill.config import Config, parse_scalar, read_recipe, recipe_names
+from stereodistill.config import Config, parse_scalar, read_recipe, read_yaml, recipe_names
 from stereodistill.errors import UserError
 
 
@@ -104,3 +104,32 @@ def test_yaml_runs_no_code(tmp_path):
     with pytest.raises(UserError, match="YAML"):
         read_recipe(_write(tmp_path, f"a: !!python/object/apply:pathlib.Path.touch [{str(marker)!r}]\n"))
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("@home", "@home"), ("%x", "%x"), ("`x", "`x"), ("2024-05-01", "2024-05-01"), ("12:30:45", "12:30:45"),
+     ("yes", "yes"), ("true", True), ("1e-4", 1e-4), ("-3", -3), ("1.", 1.0), ("[1, 2]", [1, 2]), ("", None),
+     ("!!python/object/apply:os.system [true]", "!!python/object/apply:os.system [true]"), ("&a [*a]", "&a [*a]"),
+     ("? ", "? "), ("1" * 5000, "1" * 5000), ("a: 1", {"a": 1}), ("'5'", "5"), (".inf", float("inf"))],
+)  # fmt: skip
+def test_values_of_overrides_are_what_they_look_like(text, value):
+    found = parse_scalar(text)
+    assert found == value and type(found) is type(value)
+
+
+def test_a_list_that_is_not_closed_is_told():
+    with pytest.raises(UserError, match="readable YAML"):
+        parse_scalar("[1, 2")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", [
+    "a: 2024-05-01\nb: !!set {x}", "a: !!binary aGk=", "1: a", "a: &b [*b]", "a: " + "1" * 5000,
+    "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 10)}]\n"
+                                              for i in range(9)),
+])  # fmt: skip
+def test_recipes_that_are_no_plain_data_are_one_line(tmp_path, text):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"r\.yaml: not readable YAML"):
+        read_yaml(tmp_path / "r.yaml")

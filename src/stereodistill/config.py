@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,7 +20,7 @@ C = TypeVar("C", bound="Config")
 class Config(BaseModel):
     """Base of every configuration class: unknown keys are refused, values cannot be changed afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
     @classmethod
     def parse(cls: type[C], values: dict[str, Any], source: str = "configuration") -> C:
@@ -78,9 +79,11 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, A
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file with `key: value` lines at the top level."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = _plain(yaml.load(path.read_text(encoding="utf-8"), _Loader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable YAML: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected `key: value` lines at the top level")
     return values
@@ -105,11 +108,61 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 
 def parse_scalar(text: str) -> Any:
-    """A value as YAML would read it, with `1e-4` read as a number (YAML 1.1 calls it a string)."""
-    value = yaml.safe_load(text)
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    """The value of an override: a number, a truth value, null, a list or a map as YAML writes them, else the text."""
+    try:
+        return _plain(yaml.load(text, _Loader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if text.lstrip()[:1] in ("[", "{"):
+            raise UserError(f"value {text[:60]!r}: not readable YAML: {str(error).splitlines()[0]}") from None
+        return text  # as `@home` or `50%: what`: a name of something
+
+
+class _Loader(yaml.SafeLoader):
+    """Scalars of YAML 1.2 (its core schema): `1e-4` is a number; dates, `12:30` and `yes` are text, as they look."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+
+
+for _tag, _pattern, _starts in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _starts)
+
+
+def _scalar(node: yaml.Node) -> str:
+    assert isinstance(node, yaml.ScalarNode)
+    return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: _float(_scalar(node)))
+
+MOST_VALUES = 100_000
+
+
+def _float(text: str) -> float:
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def _plain(values: Any) -> Any:
+    """The same values; ValueError for what is no plain data (a date, bytes, a set, an odd key) or too much."""
+    waiting, seen = [values], 0
+    while waiting:
+        value, seen = waiting.pop(), seen + 1
+        if seen > MOST_VALUES:  # also a value that holds itself
+            raise ValueError(f"more than {MOST_VALUES} values")
+        if isinstance(value, dict):
+            odd = [key for key in value if not isinstance(key, str)]
+            if odd:
+                raise ValueError(f"the key {str(odd[0])[:40]!r} is no text")
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif value is not None and not isinstance(value, str | int | float):
+            raise ValueError(f"expected text, numbers, lists and maps, found a {type(value).__name__}")
+    return values

@@ -23,6 +23,7 @@ from stereodistill.fitting.judge import typical_rig
 from stereodistill.fitting.page import learning_curves
 from stereodistill.fitting.show import say, train_shown
 from stereodistill.io.files import write_bytes
+from stereodistill.io.lock import one_per_out
 from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.make import label
 from stereodistill.report import GalleryRow, Table, gallery_row, write_report
@@ -44,6 +45,7 @@ ADAPTED = "mono, distilled from the fine-tuned teacher"
 TEACHER, TUNED = "stereo teacher (two cameras)", "stereo teacher, fine-tuned without labels"
 
 
+@one_per_out
 def run_demo(out: str | Path, device: str = "auto", seed: int = 0, progress: bool = True) -> dict[str, Any]:
     """Run the comparison and write `report.html`, `table.json` and the weights `mono/`; returns the table.
 

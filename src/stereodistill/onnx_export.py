@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -37,9 +37,11 @@ def export(weights: str | Path, out: str | Path, *, tolerance: float = TOLERANCE
     """Write `out` (`.onnx`) and its header beside it (`.json`, also in the model's metadata); returns `out`.
 
     Inputs: `image` (mono) or `left`, `right` (stereo), float32 (B, 3, H, W), RGB in [0, 1], any B, H, W.
-    Output: `disparity` (B, 1, H, W) in pixels of the input's width W.  Before anything is written the graph runs
-    in onnxruntime at three sizes and two batch sizes; a difference above `tolerance` raises UserError, as do
-    a missing `[export]` extra and weights that cannot be loaded.  A stereo network takes a minute or two.
+    Output: `disparity` (B, 1, H, W) in pixels of the input's width W.  Networks of transformers are written for one
+    size, the weights' `input_size`, and any B: they compute with sizes as plain numbers.  Before anything is written
+    the graph runs in onnxruntime at three sizes (or the one) and two batch sizes; a difference above `tolerance`
+    raises UserError, as do a missing `[export]` extra and weights that cannot be loaded.  A stereo network takes a
+    minute or two.
     """
     out = Path(out)
     if out.suffix.lower() != ".onnx":
@@ -82,8 +84,9 @@ def parity(proto: onnx.ModelProto, network: FinestDisparity, header: WeightsHead
     onnxruntime = import_module("onnxruntime")
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     names, worst = INPUTS[header.kind], 0.0
+    one_size = _one_size(network, header)
     sizes = [*PARITY_SIZES, header.input_size] if header.input_size else list(PARITY_SIZES)
-    for index, size in enumerate(sizes):
+    for index, size in enumerate([one_size] if one_size else sizes):
         for batch in PARITY_BATCHES if index < len(PARITY_SIZES) else (1,):
             images = _parity_images(len(names), batch, size, seed=index)
             with torch.inference_mode():
@@ -101,18 +104,17 @@ def parity(proto: onnx.ModelProto, network: FinestDisparity, header: WeightsHead
 def _convert(network: FinestDisparity, header: WeightsHeader) -> onnx.ModelProto:
     names = INPUTS[header.kind]
     # Batch 1 and equal sides would be taken for constants.
-    example = _parity_images(len(names), 2, TRACED_SIZE, seed=0)
-    dynamic = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    one_size = _one_size(network, header)
+    example = _parity_images(len(names), 2, one_size or TRACED_SIZE, seed=0)
+    dynamic = dict.fromkeys((0,) if one_size else (0, 2, 3), torch.export.Dim.DYNAMIC)
     try:
         with _quiet():
-            program = torch.onnx.export(
+            program = _program(
                 network,
                 example,
-                dynamo=True,
                 dynamic_shapes=(tuple(dynamic for _ in names),),
                 input_names=list(names),
                 output_names=[OUTPUT],
-                verbose=False,
             )
     except Exception as error:  # the converter raises many private types; the user needs the network's name
         # The converter wraps what went wrong into pages of advice.
@@ -123,15 +125,34 @@ def _convert(network: FinestDisparity, header: WeightsHeader) -> onnx.ModelProto
         raise UserError(f"{header.architecture} cannot be converted to ONNX: {message}") from error
     assert program is not None
     proto = program.model_proto  # a new copy at each access
-    _name_dimensions(proto, names)
+    _name_dimensions(proto, names, dynamic)
     return proto
 
 
-def _name_dimensions(proto: onnx.ModelProto, names: tuple[str, ...]) -> None:
+def _program(network: FinestDisparity, example: tuple[Tensor, ...], **options: Any) -> torch.onnx.ONNXProgram | None:
+    """The converted graph; not optimised where the converter's optimiser fails, as it does at ZoeDepth."""
+    try:
+        return torch.onnx.export(network, example, dynamo=True, verbose=False, **options)
+    except Exception:  # many private types; a graph that cannot be had at all fails a second time
+        return torch.onnx.export(network, example, dynamo=True, verbose=False, optimize=False, **options)
+
+
+def _one_size(network: FinestDisparity, header: WeightsHeader) -> tuple[int, int] | None:
+    """The only size of a graph that cannot have all; raises UserError when the weights do not say which."""
+    if not getattr(network.network, "exports_one_size", False):
+        return None
+    if header.input_size is None:
+        raise UserError(f"{header.architecture} is exported for one size, and these weights name none (input_size)")
+    return header.input_size
+
+
+def _name_dimensions(proto: onnx.ModelProto, names: tuple[str, ...], dynamic: Container[int]) -> None:
     by_name = {value.name: value for value in (*proto.graph.input, *proto.graph.output)}
     assert set(by_name) == {*names, OUTPUT}, f"unexpected graph inputs or outputs: {sorted(by_name)}"
     for value in by_name.values():
         for axis, label in ((0, "batch"), (2, "height"), (3, "width")):
+            if axis not in dynamic:
+                continue
             value.type.tensor_type.shape.dim[axis].dim_param = label
 
 

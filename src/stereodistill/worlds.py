@@ -11,6 +11,7 @@ from stereodistill.data.writing import write_pair
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import DISPARITY_SUFFIXES
 from stereodistill.io.images import IMAGE_SUFFIXES, read_image
+from stereodistill.io.lock import one_per_out
 from stereodistill.progress import progress
 from stereodistill.synth import render
 from stereodistill.types import uncollate
@@ -23,6 +24,7 @@ CHUNK = 4
 """Pairs rendered at a time: enough to keep a GPU busy, little enough for any memory."""
 
 
+@one_per_out
 def write_world(
     out: str | Path,
     kind: str,

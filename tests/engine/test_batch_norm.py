@@ -6,8 +6,9 @@ from torch import nn
 
 from stereodistill.engine.batch_norm import measure_norms
 from stereodistill.engine.batches import iterate
+from stereodistill.engine.precision import make_accelerator
 from stereodistill.engine.samples import open_samples
-from stereodistill.engine.train import make_accelerator, make_batches, train
+from stereodistill.engine.train import make_batches, train
 from stereodistill.weights import load_weights
 
 

@@ -110,6 +110,21 @@ def test_gradients_reach_the_mono_network_by_distillation_alone(tmp_path):
         assert moved and all(name.startswith("mono.") for name in moved)
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_both_networks_learn_together_unless_gradients_are_cut(cut):
+    """What the stereo network does not explain moves the mono network whose estimate it started from."""
+    silent = {"photometric_weight": 0, "consistency_weight": 0, "smoothness_weight": 0}
+    options = {"base": 8, "num_recursions": 2, "cut_gradients": cut}
+    ours = recipe(model={"name": "recursive", "options": options}, loss={"mono": silent})
+    torch.manual_seed(0)
+    network = build_model(ours)
+    batch = collate([open_samples(ours.data, 0).load(0)])
+    objective_of(ours, network)(network, batch).total.backward()
+    moved = {n for n, p in network.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    assert any(name.startswith("mono.") for name in moved) != cut
+    assert any(name.startswith("decoder.") for name in moved)
+
+
 @pytest.mark.parametrize("student", [{"name": "recursive_mono", "options": {"base": 8}}, LITE])
 def test_a_mono_network_learns_alone_with_one_head_or_two(student, tmp_path):
     weights = train(recipe("unsupervised_mono", model=student), tmp_path, device="cpu")

@@ -1,4 +1,6 @@
+import hashlib
 import json
+import shutil
 
 import pytest
 import torch
@@ -6,6 +8,7 @@ import torch
 from stereodistill.engine.checkpoint import (
     Ema,
     load_checkpoint,
+    newest,
     pack_optimizer,
     save_checkpoint,
     unpack_optimizer,
@@ -21,24 +24,45 @@ def test_round_trip_and_only_the_last_two_stay(tmp_path):
     assert tensors["w"].tolist() == [3.0] * 3 and info["step"] == 3 and info["recipe"] == "x"
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "no json", "json"])
+DAMAGED_STATES = ["", "{", "[]", "5", "null", "[[[", "[" * 100_000, f'{{"step": {"1" * 5000}}}', "no step", "deleted"]
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "cut", "empty", "text", *DAMAGED_STATES], ids=range(15))
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path, damage):
     for step in (1, 2):
         save_checkpoint(tmp_path, step, {"w": torch.full((50,), float(step))}, {})
-    state = tmp_path / "step_00000002" / "state.safetensors"
-    blob = bytearray(state.read_bytes())
+    state, record = (tmp_path / "step_00000002" / name for name in ("state.safetensors", "state.json"))
+    blob, info = bytearray(state.read_bytes()), json.loads(record.read_text())
     if damage == "truncate":
         state.write_bytes(blob[:-7])
     elif damage == "flip":
         blob[-3] ^= 1
         state.write_bytes(blob)
-    elif damage == "no json":
-        (state.parent / "state.json").unlink()
+    elif damage in ("cut", "empty", "text"):  # the checksum fits; what it belongs to is no safetensors file
+        state.write_bytes({"cut": blob[:60], "empty": b"", "text": b"x" * 50}[damage])
+        record.write_text(json.dumps(info | {"sha256": hashlib.sha256(state.read_bytes()).hexdigest()}))
+    elif damage == "deleted":
+        record.unlink()
     else:
-        (state.parent / "state.json").write_text("{", encoding="utf-8")
+        text = json.dumps({"sha256": info["sha256"]}) if damage == "no step" else damage
+        record.write_text(text, encoding="utf-8")
     with pytest.warns(UserWarning, match="damaged"):
         tensors, info = load_checkpoint(tmp_path)
     assert info["step"] == 1 and tensors["w"][0] == 1
+
+
+def test_copies_that_the_user_keeps_are_neither_read_nor_deleted(tmp_path):
+    save_checkpoint(tmp_path, 1, {"w": torch.zeros(1)}, {})
+    kept = ["step_00000029.bak", "step_best", "step_9", "step_\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669"]
+    for name in kept:
+        shutil.copytree(tmp_path / "step_00000001", tmp_path / name)
+    (tmp_path / "step_99999999").write_text("a file")
+    for step in (2, 3, 100_000_000):
+        save_checkpoint(tmp_path, step, {"w": torch.full((1,), float(step))}, {})
+    ours = ["step_00000003", "step_100000000"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "step_99999999", *ours])
+    assert load_checkpoint(tmp_path)[1]["step"] == 100_000_000
+    assert newest(tmp_path) == (100_000_000, tmp_path / "step_100000000")
 
 
 def test_an_empty_folder_has_no_checkpoint(tmp_path):

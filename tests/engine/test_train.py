@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from stereodistill.engine.train import train
 from stereodistill.errors import UserError
@@ -163,3 +164,20 @@ def test_stages_of_different_precision_follow_each_other_in_one_process(tiny_rec
     bf16 = losses(next(tmp_path.glob("bf16*")))
     assert f32[0] == f32[1] != bf16
     assert bf16 == pytest.approx(f32[0], rel=0.05)
+
+
+def test_a_step_that_ruins_the_weights_is_not_saved(tiny_recipe, tmp_path):
+    """The gradient is finite, the weights after it are not: what is said to be saved is what was saved before."""
+
+    def saved() -> list[int]:
+        return sorted(int(path.name[5:]) for path in (tmp_path / "checkpoints").iterdir())
+
+    recipe = tiny_recipe(checkpoint_every_s=0, optimizer={"lr": 3e38, "warmup_steps": 0, "name": "adamw"})
+    with pytest.raises(UserError, match="not a finite number at step") as refused:
+        train(recipe, tmp_path, device="cpu")
+    steps = saved() if (tmp_path / "checkpoints").exists() else []
+    for step in steps:
+        state = load_file(tmp_path / "checkpoints" / f"step_{step:08d}" / "state.safetensors")
+        assert all(bool(t.isfinite().all()) for name, t in state.items() if name.startswith("model/"))
+    said = f"the newest checkpoint is of step {steps[-1]}" if steps else "no checkpoint was saved"
+    assert str(refused.value).count(said) == 1

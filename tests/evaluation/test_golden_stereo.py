@@ -84,8 +84,8 @@ def dense(tmp_path) -> tuple:
         ("kitti-stereo:region=fg", ("epe", "d1"), {"counts": lambda r, c: 10 <= r < 30 and 50 <= c < 200}),
         ("kitti-stereo:region=bg", ("epe", "d1"), {"counts": lambda r, c: not (10 <= r < 30 and 50 <= c < 200)}),
         ("stereo", ("epe", "d1", "bad1", "bad2", "bad3", "density"), {}),
-        ("sceneflow", ("epe", "bad1", "bad3", "density"), {"max_disparity": 192}),
-        ("sceneflow:maxdisp=none", ("epe", "bad1", "bad3", "density"), {}),
+        ("sceneflow-192", ("epe", "bad1", "bad3", "density"), {"max_disparity": 192}),
+        ("sceneflow", ("epe", "bad1", "bad3", "density"), {}),
         ("middlebury", ("epe", "bad1", "bad2", "bad4", "density"), {}),
     ],
 )

@@ -12,11 +12,12 @@ from stereodistill.evaluation.protocols import FIELDS, PROTOCOLS, crop_box
 
 def test_all_of_the_contract_and_how_they_differ():
     eigens = {"eigen", "eigen-50m", "eigen-lidar-view", "eigen-improved"}
-    assert set(PROTOCOLS) == eigens | {"make3d", "depth", "kitti-stereo", "sceneflow", "middlebury", "stereo"}
+    stereos = {"kitti-stereo", "sceneflow", "sceneflow-192", "middlebury", "stereo"}
+    assert set(PROTOCOLS) == eigens | stereos | {"make3d", "depth"}
     expected = {name: protocol.num_expected for name, protocol in PROTOCOLS.items() if protocol.num_expected}
     assert expected == {
         "eigen": 697, "eigen-50m": 697, "eigen-lidar-view": 697, "eigen-improved": 652, "make3d": 134,
-        "sceneflow": 4370,
+        "sceneflow": 4370, "sceneflow-192": 4370,
     }  # fmt: skip
     assert {name for name, protocol in PROTOCOLS.items() if protocol.scaling} == set(), "metric unless asked"
     assert all(protocol.min_depth_m == 1e-3 for protocol in PROTOCOLS.values())
@@ -41,7 +42,7 @@ def test_full_names_of_the_literature():
     names = {name: protocol.full_name for name, protocol in PROTOCOLS.items()}
     assert names["eigen"] == "eigen:crop=garg,cap=80" and names["eigen-50m"] == "eigen-50m:crop=garg,cap=50"
     assert names["eigen-improved"] == "eigen-improved:crop=none,cap=80" and names["make3d"] == "make3d:crop=none,cap=70"
-    assert names["sceneflow"] == "sceneflow:maxdisp=192" and names["middlebury"] == "middlebury"
+    assert names["sceneflow"] == "sceneflow:maxdisp=none" and names["middlebury"] == "middlebury"
     assert find_protocol("eigen:crop=eigen,scaling=median").full_name == "eigen:crop=eigen,cap=80,scaling=median"
 
 

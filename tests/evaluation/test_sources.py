@@ -12,6 +12,7 @@ from torch import nn
 from stereodistill.errors import UserError
 from stereodistill.evaluation import constant_baseline, evaluate
 from stereodistill.evaluation.estimate import at_size
+from stereodistill.evaluation.sources import MonoNetwork
 from stereodistill.io.disparity import write_disparity
 from stereodistill.io.images import write_image
 from stereodistill.predict import MonoPredictor
@@ -101,6 +102,15 @@ def test_a_mono_network_is_compared_in_metres(make_pair, pairs_of):
     # A camera with twice the focal length sees the same disparity at twice the depth.
     tele = make_pair(truth=5.0, rig=Rig(focal_px=200.0, baseline_m=0.5, width=40))
     assert evaluate(data=pairs_of([tele]), protocol="depth", weights=network)["metrics"]["abs_rel"] < 1e-6
+
+
+@pytest.mark.parametrize(("baseline_m", "own"), [(1.01, True), (0.985, True), (1.05, False), (0.5, False)])
+def test_images_of_the_rig_that_was_learned_count_with_their_own_baseline(make_pair, baseline_m, own):
+    """KITTI's cars differ by a per cent from day to day, and so do the published conversions to metres."""
+    source = MonoNetwork(mono(10 / 40, {"focal_px": 100.0, "baseline_m": 1.0, "width": 40}), "mono")
+    pair = make_pair(rig=Rig(focal_px=100.0, baseline_m=baseline_m, width=40))
+    depth_m, _ = source.estimate(pair).depth_m(pair.rig, fill=False, scaled=False)
+    assert np.unique(depth_m) == pytest.approx([10.0 * (baseline_m if own else 1.0)])
 
 
 @pytest.mark.parametrize("rig", [None, {"focal_px": 100.0, "baseline_m": 1.0, "width": 40}])

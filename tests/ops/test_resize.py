@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -5,10 +6,12 @@ from hypothesis import strategies as st
 
 from stereodistill.ops.resize import (
     disparity_pyramid,
+    is_sparse,
     mask_pyramid,
     resize_disparity,
     resize_image,
     resize_mask,
+    resize_truth,
     size_of_shape,
 )
 
@@ -97,3 +100,34 @@ def test_a_size_of_a_shape_has_the_pixels_and_the_aspect(size, expected):
     found = size_of_shape(*size, 192 * 640)
     assert found == expected
     assert all(side % 32 == 0 and side >= 64 for side in found)
+
+
+@pytest.mark.parametrize("size", [(96, 192), (375, 1242), (120, 500), (700, 1300)])
+def test_no_sparse_point_is_lost_but_to_a_nearer_one_and_none_is_invented(size):
+    generator = np.random.default_rng(0)
+    height, width = 375, 1242
+    rows, columns = generator.integers(0, height, 20_000), generator.integers(0, width, 20_000)
+    sparse = np.zeros((height, width), np.float32)
+    sparse[rows, columns] = generator.uniform(1, 80, 20_000)
+    cells: dict[tuple[int, int], float] = {}
+    for y, x in zip(*np.nonzero(sparse), strict=True):
+        cell = int((y + 0.5) * size[0] / height), int((x + 0.5) * size[1] / width)
+        cells[cell] = max(cells.get(cell, 0.0), sparse[y, x] * size[1] / width)
+    expected = np.zeros(size, np.float32)
+    for cell, value in cells.items():
+        expected[cell] = value
+    moved, valid = resize_truth(torch.from_numpy(sparse)[None], torch.from_numpy(sparse)[None] > 0, size)
+    np.testing.assert_allclose(moved[0].numpy(), expected, rtol=1e-6)
+    assert torch.equal(valid, moved > 0)
+
+
+def test_points_and_surfaces_are_told_apart():
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.rand(1, 64, 96, generator=generator) + 5
+    chance = torch.rand(1, 64, 96, generator=generator)
+    below = torch.arange(64)[:, None].expand(64, 96) >= 24
+    assert not is_sparse(dense) and not is_sparse(dense * (chance > 0.3))
+    assert not is_sparse(dense * below[None]) and not is_sparse(dense * below.flip(0)[None])
+    assert is_sparse(dense * (chance > 0.95) * below) and is_sparse(dense * (chance > 0.7))
+    masked = resize_truth(dense, below[None], (32, 48))[1]
+    assert torch.equal(masked[0], below[::2, ::2]), "a mask of a dense map is resampled"

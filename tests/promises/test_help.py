@@ -18,7 +18,7 @@ OPTIONS = {
     "calibrate": ("--board", "--square-mm", "--out", "--pattern", "--model", "--layout", "--json"),
     "check": ("--json", "--layout"),
     "fit": ("--out", "--focal-px", "--baseline-m", "--teacher", "--student", "--finetune", "--minutes", "--epochs",
-            "--val-fraction", "--resume"),
+            "--val-fraction", "--then", "--resume"),
     "label": ("--teacher", "--out", "--shard", "--export"),
     "match": ("--out", "--teacher", "--right", "--confidence"),
     "predict": ("--weights", "--out", "--save", "--focal-px", "--width"),

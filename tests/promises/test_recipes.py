@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +37,7 @@ FEW = {
     "dispnet": {"channel_share": 0.1},
     "psmnet": {"channel_share": 0.1, "max_disparity_px": 32},
     "vgg_mono": {"channel_share": 0.1},
+    "recursive_mono": {"base": 4},
 }
 
 
@@ -56,6 +62,13 @@ def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def foreign(tiny_transformer) -> dict[str, str]:
+    """Recipe -> a small model of transformers that it can train."""
+    return {f"fit_hf_{task}": f"hf:{tiny_transformer(kind)}" for task, kind in
+            (("depth", "depth_anything"), ("backbone", "convnextv2"))}  # fmt: skip
+
+
 def _small(recipe: dict[str, Any], rendered: Path, labels: Path, starts: dict[str, Path], imagenet: Path) -> list[str]:
     """Overrides that make any recipe a matter of seconds, without leaving out what it trains on."""
     data = recipe.get("data", {})
@@ -68,6 +81,8 @@ def _small(recipe: dict[str, Any], rendered: Path, labels: Path, starts: dict[st
     small += [f"model.options.{key}={value}" for key, value in FEW.get(model["name"], {}).items()]
     small += [f"model.weights={starts[model['name']]}"] if "weights" in model else []
     small += [f"model.encoder_weights={imagenet}"] if model.get("encoder_weights") == "IMAGENET" else []
+    if model["name"].startswith("recursive"):
+        small += ["model.options.base=4", "augment.size=[32,64]"]
     return [*SHORT, *small]
 
 
@@ -86,14 +101,68 @@ def test_recipe_is_understood(name):
 
 
 @pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("ye2021/")])
-def test_recipe_trains_two_steps(cli, name, rendered, labels, starts, imagenet, tmp_path):
+def test_recipe_trains_two_steps(cli, name, rendered, labels, starts, imagenet, foreign, tmp_path):
     overrides = _small(read_recipe(name), rendered, labels, starts, imagenet)
+    overrides += [f"model.name={foreign[name]}"] if name in foreign else []
     done = cli("train", name, *overrides, "--out", tmp_path / "run", "--seed", 1, "--device", "cpu")
     assert done.code == 0, done.err
     model, header = load_weights(tmp_path / "run" / "weights")
     assert header.recipe["loop"]["seed"] == 1
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) >= 2
+
+
+TRAIN_ALL = """
+import json, sys, torch
+torch.set_num_threads(1)
+from stereodistill.engine.train import train
+for name, overrides in json.load(open(sys.argv[1])).items():
+    train(name, f"{sys.argv[2]}/{name}", overrides=[*overrides, *sys.argv[3:]], device="cpu")
+"""
+
+
+def _start(num_processes: int, *arguments: object) -> list[subprocess.Popen]:
+    """Processes that go through all the jobs, together."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {"WORLD_SIZE": str(num_processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    started = []
+    for rank in range(num_processes):
+        env = dict(os.environ, ACCELERATE_USE_CPU="1", OMP_NUM_THREADS="1")
+        env |= shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} if num_processes > 1 else {}
+        command = [sys.executable, "-c", TRAIN_ALL, *map(str, arguments)]
+        started.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE))
+    return started
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_train_every_recipe_with_the_losses_of_one(rendered, labels, starts, imagenet, tmp_path):
+    """CPU processes keep their batch norms to themselves: the one process looks at the halves of a batch in turn."""
+    jobs = tmp_path / "jobs.json"
+    small = {name: _small(read_recipe(name), rendered, labels, starts, imagenet) for name in recipe_names()}
+    # `full` trains the stages that come before; the other rows start from the first of them.
+    joint = [name for name in small if "after" in read_recipe(name) and name != "ye2021/full"]
+    small |= {name: [*small[name], f"model.weights={starts['recursive_mono']}"] for name in joint}
+    # An untrained network believes nothing to be seen by both cameras, and then learns nothing.
+    small["guo2018/stereo_unsupft"].append("loss.visible_above=null")
+    # Adam's first steps divide each gradient by its own size: without a large `eps`, rounding noise becomes steps.
+    alike = ("loop.batch_size=4", "optimizer.eps=0.01", "loop.measure_norms=0")
+    small = {name: [*overrides, *alike] for name, overrides in small.items()}
+    jobs.write_text(json.dumps(small))
+    one, two = tmp_path / "one", tmp_path / "two"
+    for process in (*_start(1, jobs, one, "loop.accumulate=2"), *_start(2, jobs, two)):
+        _, stderr = process.communicate(timeout=580)
+        assert process.returncode == 0, stderr.decode()[-3000:]
+    logs = sorted(one.rglob("log.jsonl"))
+    assert len(logs) >= len(small)
+    for log in logs:
+        alone, together = (
+            [json.loads(line)["loss"] for line in path.read_text().splitlines()]
+            for path in (log, two / log.relative_to(one))
+        )
+        assert len(alone) == 2 and together == pytest.approx(alone, rel=1e-3), log
 
 
 def test_a_recipe_in_a_folder_is_found_by_name_and_a_misspelt_one_lists_what_there_is(cli, tmp_path):

@@ -70,7 +70,7 @@ def test_a_stereo_network_sees_bgr_and_displacements_from_the_largest(stereo_tab
     """The first layers, as the released code computes them, against ours after the import."""
     import_released(written(tmp_path / "stereo.pth.tar", stereo_table), tmp_path / "weights")
     network, header = load_weights(tmp_path / "weights")
-    assert (header.architecture, header.kind, header.input_size) == ("dispnet", "stereo", None)
+    assert (header.architecture, header.kind, header.input_size) == ("dispnet", "stereo", (384, 1280))
     theirs = {name.removeprefix("module.model."): tensor for name, tensor in stereo_table.items()}
 
     def conv(x: Tensor, name: str, stride: int = 2) -> Tensor:

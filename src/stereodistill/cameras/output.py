@@ -85,7 +85,7 @@ class PairFolder:
             raise UserError(f"{self.root} is a file; --out is a folder")
         header = self.root / HEADER
         if not header.is_file():
-            if self.root.is_dir() and any(self.root.iterdir()):
+            if self.root.is_dir() and any(not path.name.startswith(".") for path in self.root.iterdir()):
                 raise UserError(f"{self.root} holds something else already (no {HEADER}); give another --out")
             return False
         try:

@@ -23,6 +23,7 @@ from stereodistill.cameras.sources import Footage, RawPair, SourceOptions, open_
 from stereodistill.cameras.sources.footage import Pictures
 from stereodistill.cameras.sources.pictures import significant_bits
 from stereodistill.errors import UserError
+from stereodistill.io.lock import one_per_out
 from stereodistill.types import Rig
 
 Report = Callable[..., None]
@@ -108,6 +109,7 @@ class RectifySummary:
         return lines
 
 
+@one_per_out
 def rectify(
     source: str | Path | tuple[str | Path, str | Path],
     calibration: str | Path,

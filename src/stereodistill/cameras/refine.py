@@ -25,6 +25,7 @@ from stereodistill.data.rigs import Calibration
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import read_centre
 from stereodistill.io.images import image_size
+from stereodistill.io.lock import one_per_out
 from stereodistill.types import Rig
 
 MOST_PAIRS = 40
@@ -57,6 +58,7 @@ class RefineSummary:
     notes: tuple[str, ...]
 
 
+@one_per_out
 def refine_pairs(
     pairs: str | Path,
     out: str | Path,

@@ -14,6 +14,10 @@ class Stopped(BaseException):
     """Ctrl-C; the message says what is saved."""
 
 
+class ReaderLeft(BaseException):
+    """Whoever read what a command prints has closed the pipe; click would leave with 1, a verdict of `check`."""
+
+
 class _Verbs(TyperGroup):
     def get_params(self, ctx: Any) -> Any:
         params = super().get_params(ctx)
@@ -23,11 +27,19 @@ class _Verbs(TyperGroup):
                 param.default = False
         return params
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError as closed:  # of `--help`
+            raise ReaderLeft from closed
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:  # typer would drop the message
             raise Stopped(str(stop)) from stop
+        except BrokenPipeError as closed:
+            raise ReaderLeft from closed
 
 
 # Plain help: rich would take longer to import than everything else together.

@@ -16,12 +16,14 @@ from stereodistill.cli.options import (
     Data,
     Device,
     FocalPx,
+    InputSize,
     Layout,
     Limit,
     Seed,
     Teacher,
     Width,
     if_stopped,
+    input_size_of,
     rig_of,
     settle,
     told,
@@ -86,6 +88,7 @@ def label(
     precision: Annotated[
         str, typer.Option("--precision", metavar="auto|f32|bf16", help="Of a network; auto: what is quicker here.")
     ] = "auto",
+    size: InputSize = None,
     export: Export = None,
     val_fraction: ValFraction = 0.1,
     min_confidence: MinConfidence = 0.0,
@@ -102,7 +105,7 @@ def label(
     The same call goes on where a stopped one ended; with --shard several machines fill one folder.  With --export the
     labels are also written as other trainers read them; DATA may then be a labels folder, which is not labelled again.
     """
-    part, rig = _shard(shard), rig_of(focal_px, baseline_m, width)
+    part, rig, seen = _shard(shard), rig_of(focal_px, baseline_m, width), input_size_of(size)
     if on_error not in ("stop", "skip"):
         raise UserError(f"--on-error is stop or skip, found {on_error!r}")
     from stereodistill.data.tolerant import skip_report
@@ -117,7 +120,7 @@ def label(
             return
     done = write_labels(
         data, teacher, out, device=device, right=not left_only, shard=part, workers=workers, limit=limit,
-        on_error=on_error, precision=precision, progress=True, layout=layout, rig=rig,
+        on_error=on_error, precision=precision, size=seen, progress=True, layout=layout, rig=rig,
     )  # fmt: skip
     told(f"{done.num_new} pairs labelled by {done.teacher} in {done.elapsed_s:.0f} s, {done.num_old} were there: {out}")
     told(*skip_report(done.skipped))
@@ -210,6 +213,10 @@ def _verdict(found: CheckReport, data: Path, options: Mapping[str, object]) -> s
 
 def _shard(text: str) -> tuple[int, int]:
     part, slash, parts = text.partition("/")
-    if not (slash and part.isdigit() and parts.isdigit() and int(part) < int(parts)):
+    if not (slash and _is_number(part) and _is_number(parts) and int(part) < int(parts)):
         raise UserError(f"--shard is K/N with 0 <= K < N, for example 0/4; found {text!r}")
     return int(part), int(parts)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10

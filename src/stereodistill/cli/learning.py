@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from stereodistill.cli.options import (
+    MAX_SEED,
     BaselineM,
     Data,
     Device,
@@ -50,8 +51,12 @@ def fit(
     width: Width = None,
     teacher: Teacher = "lite_stereo",
     student: Annotated[
-        str, typer.Option("--student", help="lite0_mono, lite_mono, vgg_mono or recursive_mono.")
+        str,
+        typer.Option("--student", help="lite0_mono, lite_mono, vgg_mono, recursive_mono, or hf:ID of transformers."),
     ] = "lite0_mono",
+    then: Annotated[
+        str | None, typer.Option("--then", help="A second, smaller student, which learns from the first one too.")
+    ] = None,
     finetune: Annotated[
         str, typer.Option("--finetune", metavar="none|unsup", help="Adapt the teacher to the footage first.")
     ] = "none",
@@ -88,8 +93,8 @@ def fit(
     with if_stopped(lambda: f"labels and checkpoints so far are in {out}; the same command with --resume goes on"):
         summary = fit_student(
             data, out, teacher=teacher, student=student, rig=rig, finetune=finetune, minutes=minutes, epochs=epochs,
-            val_fraction=val_fraction, layout=layout, resume=resume, calibration=calibration, device=device, seed=seed,
-            progress=True,
+            val_fraction=val_fraction, then=then, layout=layout, resume=resume, calibration=calibration, device=device,
+            seed=seed, progress=True,
         )  # fmt: skip
     told(
         *_scores(summary["held_out"]),
@@ -108,7 +113,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
     device: Device = "auto",
-    seed: Annotated[int | None, typer.Option("--seed", help="Short for loop.seed=N.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, max=MAX_SEED, help="Short for loop.seed=N.")] = None,
 ) -> None:
     """One stage of training, from a recipe to weights.
 
@@ -150,8 +155,10 @@ def _steps_shown() -> Iterator[Callable[[int, int, float], None] | None]:
 
 
 def _saved_steps(out: Path) -> str:
-    checkpoints = sorted((out / "checkpoints").glob("step_*"))
-    if not checkpoints:
+    from stereodistill.engine.checkpoint import newest
+
+    checkpoint = newest(out / "checkpoints")
+    if checkpoint is None:
         return "no step was finished, nothing is saved"
-    step = int(checkpoints[-1].name.removeprefix("step_"))
-    return f"step {step} is saved in {checkpoints[-1]}; the same command with --resume goes on from there"
+    step, path = checkpoint
+    return f"step {step} is saved in {path}; the same command with --resume goes on from there"

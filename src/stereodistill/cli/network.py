@@ -13,11 +13,13 @@ from stereodistill.cli.options import (
     BaselineM,
     Device,
     FocalPx,
+    InputSize,
     Layout,
     Limit,
     Seed,
     Width,
     if_stopped,
+    input_size_of,
     rig_of,
     settle,
     told,
@@ -68,7 +70,7 @@ def predict(
 
     kinds = kinds_of(save)
     settle(device, seed)
-    found = find_photos(photos, limit)
+    found = find_photos(photos, limit, out)
     predictor = from_pretrained(weights, device)
     if weights == GENERAL:
         told(
@@ -107,7 +109,7 @@ def evaluate(
         typer.Option(
             "--protocol",
             help="eigen, eigen-50m, eigen-lidar-view, eigen-improved, make3d, depth, kitti-stereo, sceneflow, "
-            "middlebury or stereo; options as in eigen:crop=eigen,scaling=median.",
+            "sceneflow-192, middlebury or stereo; options as in eigen:crop=eigen,scaling=median.",
         ),
     ],
     weights: Annotated[str | None, typer.Option("--weights", help="Mono or stereo weights, or a teacher.")] = None,
@@ -127,6 +129,7 @@ def evaluate(
         float | None, typer.Option("--scale", help="Metres = SCALE * relative depth, or SCALE / relative disparity.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result, image by image.")] = None,
+    size: InputSize = None,
     layout: Layout = "auto",
     focal_px: FocalPx = None,
     baseline_m: BaselineM = None,
@@ -147,11 +150,13 @@ def evaluate(
     from stereodistill.io.files import write_bytes
 
     settle(device, seed)
-    rig = rig_of(focal_px, baseline_m, width)
+    rig, seen = rig_of(focal_px, baseline_m, width), input_size_of(size)
+    if seen is not None and weights is None:
+        raise UserError("--size is the input of a network: give --weights")
     dataset = open_dataset(data, layout=layout, rig=rig, limit=limit)
     result = score(
         data=dataset, protocol=protocol, weights=weights, predictions=predictions, unit=unit, scale=scale,
-        device=device, grey=grey, limit=limit, on_error=on_error, progress=True,
+        device=device, size=seen, grey=grey, limit=limit, on_error=on_error, progress=True,
     )  # fmt: skip
     told(*_scores(result, str(data)))
     if json_file:

@@ -21,7 +21,8 @@ Data: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="auto takes a GPU when there is one.")
 ]
-Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="All random choices follow from it.")]
+MAX_SEED = 2**32 - 1
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="All random choices follow from it.")]
 Layout: TypeAlias = Annotated[
     str, typer.Option("--layout", help="How the pairs lie on disk: auto, folder, kitti, csv, pair, sbs (side by side).")
 ]
@@ -37,6 +38,22 @@ Width: TypeAlias = Annotated[
     int | None,
     typer.Option("--width", min=1, help="Image width that --focal-px belongs to; default: each image's own."),
 ]
+
+
+InputSize: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--size", metavar="HxW", help="Height x width at which the network sees the pictures."),
+]
+
+
+def input_size_of(text: str | None) -> tuple[int, int] | None:
+    """`384x1280` as (height, width)."""
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and 32 <= int(height) <= 8192 and 32 <= int(width) <= 8192):
+        raise UserError(f"--size is HEIGHTxWIDTH from 32 to 8192 px, as 384x1280, found {text!r}")
+    return int(height), int(width)
 
 
 def rig_of(focal_px: float | None, baseline_m: float | None, width: int | None) -> Rig | None:

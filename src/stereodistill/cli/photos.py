@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 import itertools
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +14,10 @@ import numpy as np
 
 from stereodistill.cameras.one_view import RawCamera
 from stereodistill.cli.options import refuse_width_alone
-from stereodistill.data.layouts import list_images
+from stereodistill.data.layouts import list_images, pair_name
 from stereodistill.errors import UserError
 from stereodistill.io.images import read_image
+from stereodistill.io.lock import one_per_out
 from stereodistill.io.video import VIDEO_SUFFIXES, num_frames, read_frames
 from stereodistill.predict import DepthMap, MonoPredictor
 from stereodistill.progress import progress
@@ -43,10 +46,13 @@ def kinds_of(save: str | None) -> tuple[str, ...]:
     return kinds
 
 
-def find_photos(source: str, limit: int | None = None) -> Photos:
-    """The images of a file, folder, glob, video or camera number; UserError when there are none."""
+def find_photos(source: str, limit: int | None = None, out: Path | None = None) -> Photos:
+    """The images of a file, folder, glob, video or camera number; UserError when there are none.
+
+    What an earlier run wrote to `out` is no input, although it may lie below the folder.
+    """
     path = Path(source)
-    if source.isdigit() and not path.exists():
+    if source.isascii() and source.isdecimal() and len(source) < 10 and not path.exists():
         return _frames(int(source), f"camera{source}", 0, limit)
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
         return _frames(path, path.stem, num_frames(path), limit)
@@ -57,12 +63,16 @@ def find_photos(source: str, limit: int | None = None) -> Photos:
     else:
         paths = [p for p in map(Path, sorted(glob.glob(source, recursive=True))) if p.is_file()]
         root = _common_folder(paths)
+    if out is not None and len(paths) > 1:
+        ours = {Path(os.path.realpath(out / kind)) for kind in FILES}
+        paths = [p for p in paths if ours.isdisjoint(Path(os.path.realpath(p)).parents)]
     if not paths:
         raise UserError(f"{source}: no images there; expected an image, folder, glob, video or the number of a camera")
     paths = paths[:limit]
     return Photos(len(paths), ((name, read_image(p)) for name, p in zip(_names(paths, root), paths, strict=True)))
 
 
+@one_per_out
 def predict_all(
     photos: Photos,
     predictor: MonoPredictor,
@@ -119,5 +129,10 @@ def _common_folder(paths: Sequence[Path]) -> Path:
 def _names(paths: Sequence[Path], root: Path) -> list[str]:
     """Paths below `root` without their suffix; with it where two images would get the same name."""
     below = [path.absolute().relative_to(root.absolute()) for path in paths]
-    bare = [str(path.with_suffix("")) for path in below]
-    return [str(path) if bare.count(name) > 1 else name for path, name in zip(below, bare, strict=True)]
+    names = [pair_name(path.with_suffix("")) for path in below]
+    while True:
+        count = Counter(names)
+        wanted = [pair_name(path) if count[name] > 1 else name for path, name in zip(below, names, strict=True)]
+        if wanted == names:  # a.png beside a.jpg takes the whole name, and then a.png.png has to as well
+            return names
+        names = wanted

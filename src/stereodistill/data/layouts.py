@@ -7,6 +7,7 @@ files themselves are any good is the business of `load` and of the rig doctor (`
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from stereodistill.data.rigs import Calibration, own_calibration, shared_calibration
 from stereodistill.errors import UserError
 from stereodistill.io.images import IMAGE_SUFFIXES
+from stereodistill.io.listing import files_below
 from stereodistill.io.seen import SIDES, seen_path
 from stereodistill.types import Rig
 
@@ -73,6 +75,8 @@ _VIEW_FOLDERS = (
     _Views("kitti", "image_0", "image_1", (0, 1), _KITTI_TRUTH),
     _Views("kitti", "image_00", "image_01", (0, 1), _KITTI_TRUTH),
 )
+VIEW_NAMES = frozenset(name.rpartition("/")[2] for views in _VIEW_FOLDERS for name in (views.left, views.right))
+"""Names of folders that hold the pictures of one camera."""
 # How two files of one folder say that they are left and right, tried in this order.
 _NAME_PAIRS = (
     ("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"), ("imageL", "imageR"), ("_L", "_R"), ("_l", "_r"),
@@ -108,13 +112,17 @@ def find_pairs(path: Path, layout: str = "auto") -> Found:
 def natural_key(text: str) -> list[tuple[int, int, str]]:
     """Sort key under which `frame_9` comes before `frame_10`."""
     parts = re.findall(r"\d+|\D+", text)
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def pair_name(path: Path) -> str:
+    """What a pair is called whose files lie at `path` below their folders: bytes that are no text become `%E9`."""
+    return re.sub("[\ud800-\udfff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", path.as_posix())
 
 
 def list_images(folder: Path) -> list[Path]:
     """Image files anywhere below `folder`, naturally sorted; hidden files are left out."""
-    files = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
-    return sorted(files, key=lambda p: natural_key(p.relative_to(folder).as_posix()))
+    return sorted(files_below(folder, IMAGE_SUFFIXES), key=lambda p: natural_key(p.relative_to(folder).as_posix()))
 
 
 def _walk(root: Path, depth: int) -> Iterator[Path]:
@@ -135,7 +143,7 @@ def _views_in(folder: Path, layout: str) -> _Views | None:
 
 def _from_folder(folder: Path, root: Path, layout: str) -> tuple[Found, list[str]]:
     views = _views_in(folder, layout)
-    prefix = "" if folder == root else folder.relative_to(root).as_posix() + "/"
+    prefix = "" if folder == root else pair_name(folder.relative_to(root)) + "/"
     if views is not None:
         return _from_views(folder, root, views, prefix), []
     names = {name for v in _VIEW_FOLDERS for name in (v.left, v.right) if layout in ("auto", v.layout)}
@@ -176,10 +184,8 @@ def _shared_seen(folder: Path, root: Path, side: str) -> Path | None:
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...] | frozenset[str]) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for path in folder.rglob("*"):
-        if path.suffix.lower() not in suffixes or path.name.startswith("."):
-            continue
-        stem = path.relative_to(folder).with_suffix("").as_posix()
+    for path in files_below(folder, suffixes):
+        stem = pair_name(path.relative_to(folder).with_suffix(""))
         if stem in files:
             raise UserError(f"{path}: {files[stem].name} has the same name; keep one of the two")
         files[stem] = path
@@ -193,7 +199,9 @@ def _first_truth(folder: Path, names: tuple[str, ...]) -> dict[str, Path]:
 
 def _from_flat(folder: Path, root: Path, prefix: str) -> Found:
     """Pairs told apart by their file names: `left_01.png` + `right_01.png`, `im0.png` + `im1.png`."""
-    photos = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    photos = (
+        p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()
+    )
     files = {p.stem: p for p in photos if not _NOT_A_PHOTO.search(p.stem)}
     for tokens in _NAME_PAIRS:
         found = _pair_by_name(folder, root, prefix, files, tokens)
@@ -212,7 +220,7 @@ def _pair_by_name(folder: Path, root: Path, prefix: str, files: dict[str, Path],
     for stem in pairs:
         found.pairs.append(
             PairFiles(
-                name=prefix + stem,
+                name=prefix + pair_name(Path(stem)),
                 left=files[stem],
                 right=files[partner[stem]],
                 disparity=truth if stem == "im0" else None,
@@ -258,7 +266,7 @@ def _csv_pair(path: Path, line: int, name: str, row: dict[str, str], shared: Cal
         focal, baseline, doffs = (float(row[k]) if row.get(k) else None for k in _COLUMNS[4:])
     except ValueError as error:
         raise UserError(f"{path}: line {line}: focal_px, baseline_m and doffs_px must be numbers ({error})") from None
-    rig = Rig(focal_px=focal, baseline_m=baseline, width=0, doffs_px=doffs or 0.0) if focal and baseline else None
+    rig = _csv_rig(f"{path}: line {line}", focal, baseline, doffs)
     assert files["left"] is not None and files["right"] is not None
     return PairFiles(
         name=name,
@@ -268,6 +276,18 @@ def _csv_pair(path: Path, line: int, name: str, row: dict[str, str], shared: Cal
         disparity_right=files["disparity_right"],
         calibration=rig or shared,
     )
+
+
+def _csv_rig(where: str, focal: float | None, baseline: float | None, doffs: float | None) -> Rig | None:
+    if focal is None and baseline is None:
+        return None
+    if focal is None or baseline is None:
+        raise UserError(f"{where}: a rig needs both focal_px and baseline_m; fill both cells, or none")
+    numbers = focal, baseline, doffs or 0.0
+    if not (all(map(math.isfinite, numbers)) and focal > 0 and baseline > 0):
+        found = ", ".join(f"{number:g}" for number in numbers)
+        raise UserError(f"{where}: focal_px and baseline_m must be positive, and doffs_px a number; found {found}")
+    return Rig(focal_px=focal, baseline_m=baseline, width=0, doffs_px=numbers[2])
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import CALIBRATION_NAMES, read_rig
+from stereodistill.io.files import read_text
 from stereodistill.types import Rig
 
 _BY_WIDTH = "calib_by_width.txt"
@@ -72,7 +73,7 @@ def _read_by_width(path: Path, width: int) -> Rig:
     """KITTI's days have a rectified width each: rows `width height day fx cx cy fx*baseline`."""
     rigs: dict[int, Rig] = {}
     baseline_m = 0.0
-    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
+    rows = [line.split() for line in read_text(path).splitlines() if line.strip() and line[0] != "#"]
     try:
         for row in rows:
             focal_px = float(row[3])

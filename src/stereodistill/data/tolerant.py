@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from stereodistill.data.dataset import Size, StereoDataset
 from stereodistill.errors import UserError
@@ -123,8 +123,13 @@ def read_journal(path: Path) -> list[Skipped]:
     """What all processes of a run left out, each sample once, by name; empty when there is no such file."""
     if not path.is_file():
         return []
-    rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    found = {row["name"]: Skipped(row["name"], row["reason"]) for row in rows}
+    found: dict[str, Skipped] = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = Skipped(**{key: str(value) for key, value in json.loads(line).items()})
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            continue  # a line that a kill cut off
+        found[row.name] = row
     return [found[name] for name in sorted(found)]
 
 

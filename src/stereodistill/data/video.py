@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from stereodistill.data.dataset import Size
-from stereodistill.data.layouts import list_images
+from stereodistill.data.layouts import list_images, pair_name
 from stereodistill.data.rigs import Calibration, rig_at, shared_calibration
 from stereodistill.errors import UserError
 from stereodistill.io.decoder import VideoDecoder
@@ -25,7 +25,7 @@ class SideBySideFolder:
         self._files = list_images(path)[:limit]
         if not self._files:
             raise UserError(f"{path}: no images; expected side-by-side pairs, both views in one image")
-        self.names = [file.relative_to(path).with_suffix("").as_posix() for file in self._files]
+        self.names = [pair_name(file.relative_to(path).with_suffix("")) for file in self._files]
         self._calibration = rig or shared_calibration(path, path, None)
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class SideBySideVideo:
         self._num_frames = self._decoder.count()
         if limit is not None:
             self._num_frames = min(limit, self._num_frames)
-        self.names = [f"{path.stem}_{index:06d}" for index in range(self._num_frames)]
+        self.names = [f"{pair_name(Path(path.stem))}_{index:06d}" for index in range(self._num_frames)]
 
     def __len__(self) -> int:
         return self._num_frames

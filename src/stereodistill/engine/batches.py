@@ -75,6 +75,8 @@ def iterate(batches: Batches, start: int, stop: int, workers: int) -> Iterator[S
         batch_size=None,
         sampler=range(start, stop),
         num_workers=workers,
+        # Its own: it draws a number from the usual one, which a network's dropout goes on with after a resume.
+        generator=torch.Generator(),
         prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,
     )

@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from stereodistill.errors import UserError
 
 KEEP = 2
+_NAME = re.compile(r"step_[0-9]{8,18}")
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], info: dict[str, Any]) -> Path:
@@ -49,13 +53,22 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
     """The newest intact checkpoint as (tensors, info), or None; a damaged one is skipped with a warning."""
     for path in reversed(_checkpoints(folder)):
         try:
-            info = json.loads((path / "state.json").read_bytes())
-            blob = (path / "state.safetensors").read_bytes()
-        except (OSError, ValueError):
-            info, blob = {}, b""
-        if blob and hashlib.sha256(blob).hexdigest() == info.get("sha256"):
-            return load_tensors(blob), info
+            return _read(path)
+        except (OSError, ValueError, RecursionError, SafetensorError):
+            pass
         warnings.warn(f"checkpoint {path} is damaged; trying the one before it", stacklevel=2)
+    return None
+
+
+def kept_info(folder: Path) -> dict[str, Any] | None:
+    """What the newest checkpoint with a readable record says beside its tensors; None without any."""
+    for path in reversed(_checkpoints(folder)):
+        try:
+            info = json.loads((path / "state.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(info, dict):
+            return info
     return None
 
 
@@ -90,26 +103,56 @@ def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
 
 
 class Ema:
-    """Exponential moving average of a network's parameters; buffers (norm statistics) are copied."""
+    """Exponential moving average of a network: of its parameters, and of its norms' statistics alike.
+
+    Statistics that were merely copied would be those of other weights.  Averaged ones are not exact either:
+    `loop.measure_norms` measures them anew.
+    """
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
-        self.shadow = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        self._average = AveragedModel(model, use_buffers=True)
+        self._average.n_averaged.fill_(1)  # the start counts: a first update that replaced it would be none
+
+    @property
+    def shadow(self) -> dict[str, Tensor]:
+        """The averaged network's state; what is written into these tensors is its state from then on."""
+        return self._average.module.state_dict()
 
     def update(self, model: nn.Module, step: int) -> None:
         """Move towards the model; early on the average is shorter, so that the random start is forgotten."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for name, tensor in model.state_dict().items():
-                shadow = self.shadow[name]
-                if shadow.is_floating_point():
-                    shadow.lerp_(tensor.detach(), 1 - decay)
-                else:
-                    shadow.copy_(tensor)
+        self._average.multi_avg_fn = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
+        self._average.update_parameters(model)
+        for ours, theirs in zip(self._average.module.buffers(), model.buffers()):
+            if not ours.is_floating_point():  # a counter has no average
+                ours.copy_(theirs)
+
+    def load(self, shadow: dict[str, Tensor]) -> None:
+        """Go on from the state that `shadow` was."""
+        self._average.module.load_state_dict(shadow)
+
+
+def newest(folder: Path) -> tuple[int, Path] | None:
+    """(step, path) of the newest checkpoint, None without one; what is in it is not looked at."""
+    found = _checkpoints(folder)
+    return (int(found[-1].name.removeprefix("step_")), found[-1]) if found else None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """One checkpoint; raises ValueError or what the parsers raise when it is not as it was written."""
+    info = json.loads((path / "state.json").read_bytes())
+    blob = (path / "state.safetensors").read_bytes()
+    if not isinstance(info, dict) or not isinstance(info.get("step"), int):
+        raise ValueError("state.json does not name its step")
+    if hashlib.sha256(blob).hexdigest() != info.get("sha256"):
+        raise ValueError("the checksum does not fit")
+    return load_tensors(blob), info
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step_*"))
+    """Ours only: a copy that the user keeps under a similar name is neither read nor deleted."""
+    ours = (path for path in folder.glob("step_*") if _NAME.fullmatch(path.name) and path.is_dir())
+    return sorted(ours, key=lambda path: int(path.name.removeprefix("step_")))
 
 
 def _write_synced(path: Path, blob: bytes) -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from stereodistill.errors import UserError
+from stereodistill.io.files import write_bytes
+
+LOG = "log.jsonl"
 
 
 class TrainLog:
     """Appends records to `out/log.jsonl`; a resumed run first cuts what lies after its checkpoint."""
 
     def __init__(self, out: Path, tensorboard: bool = False):
-        self.path = out / "log.jsonl"
+        self.path = out / LOG
         self.board = _board(out) if tensorboard else None
 
     def write(self, record: dict[str, Any]) -> None:
@@ -29,18 +32,19 @@ class TrainLog:
                 self.board.add_scalar(name, value, record["step"])
 
     def rewind(self, step: int) -> None:
-        """Drop records after `step`, and a line that a kill left unfinished."""
+        """Drop records after `step`, and lines that are none; the file is replaced as a whole."""
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if record["step"] <= step:
+            at = record.get("step") if isinstance(record, dict) else None
+            if isinstance(at, int) and at <= step:
                 kept.append(line + "\n")
-        self.path.write_text("".join(kept), encoding="utf-8")
+        write_bytes(self.path, "".join(kept).encode("utf-8"))
 
 
 def _board(out: Path):

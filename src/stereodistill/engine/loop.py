@@ -14,9 +14,18 @@ from torch import Tensor, nn
 
 from stereodistill.engine.batch_norm import measure_norms
 from stereodistill.engine.batches import Batches, iterate
-from stereodistill.engine.checkpoint import Ema, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
+from stereodistill.engine.checkpoint import (
+    Ema,
+    load_checkpoint,
+    newest,
+    pack_optimizer,
+    save_checkpoint,
+    unpack_optimizer,
+)
 from stereodistill.engine.log import TrainLog
 from stereodistill.engine.optimizer import learning_rate, make_optimizer
+from stereodistill.engine.rates import RATIO
+from stereodistill.engine.reach import freeze_unreached
 from stereodistill.engine.recipe import Recipe
 from stereodistill.errors import UserError
 from stereodistill.models.layers import channels_last
@@ -55,6 +64,8 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.network = channels_last(self.model.to(self.accelerator.device))
+        self._train_mode()
+        freeze_unreached(self.network, self.objective)
         optimizer = make_optimizer(self.recipe.optimizer, self.network)
         self.ema = Ema(self.network, self.recipe.loop.ema_decay) if self.recipe.loop.ema_decay else None
         self.step, self.elapsed_s, self.last_saved = 0, 0.0, time.monotonic()
@@ -95,6 +106,7 @@ class Loop:
     def save(self) -> None:
         """Write a checkpoint now (main process only; the other processes hold the same state)."""
         self.last_saved = time.monotonic()
+        self._refuse_diverged()
         if not self.accelerator.is_main_process:
             return
         tensors = {f"model/{k}": v for k, v in self.network.state_dict().items()}
@@ -102,7 +114,14 @@ class Loop:
             tensors |= {f"ema/{k}": v for k, v in self.ema.shadow.items()}
         tensors |= pack_optimizer(self.optimizer) | {"rng": torch.get_rng_state()}
         info = {"recipe": self.recipe.hash, "num_steps": self.num_steps, "elapsed_s": self.elapsed_s}
+        info |= {"precision": "bf16" if self.accelerator.mixed_precision == "bf16" else "f32"}
         save_checkpoint(self.out / "checkpoints", self.step, tensors, info)
+
+    def _refuse_diverged(self) -> None:
+        """A step that ruined the weights is not saved: the checkpoints before it are what the run can go back to."""
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise self._bad_number(f"the weight {name}", None)
 
     def _train_mode(self) -> None:
         self.network.train()
@@ -112,14 +131,13 @@ class Loop:
                     module.eval()
 
     def _look_at(self, batch: StereoPair) -> None:
-        with self.accelerator.autocast():
-            self.objective(self.network, batch.to(self.accelerator.device))
+        self.objective(self.network, batch.to(self.accelerator.device))
 
     def _one_step(self, stream) -> None:
         started = time.perf_counter()
         rate = learning_rate(self.recipe.optimizer, self.step, self.num_steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[RATIO]
         terms: dict[str, Tensor] = {}
         for _ in range(self.recipe.loop.accumulate):
             self._accumulate(stream, terms)
@@ -195,22 +213,34 @@ class Loop:
             self.log.rewind(0)
             return
         tensors, info = found
-        if info["recipe"] != self.recipe.hash:
+        if info.get("recipe") != self.recipe.hash:
             raise UserError(
                 f"{self.out} holds a run of another recipe: resume with the recipe it was started with, "
                 "or choose another --out"
             )
+        try:
+            self._take(tensors, info)
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"{self.out / 'checkpoints'}: not a checkpoint of this network ({first}); choose another --out"
+            ) from None
+        self.log.rewind(self.step)
+
+    def _take(self, tensors: dict[str, Tensor], info: dict[str, Any]) -> None:
+        """Put a checkpoint's state in place of this one's."""
         self.network.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model/")})
         if self.ema:
-            self.ema.shadow = {k[4:]: v.to(self.accelerator.device) for k, v in tensors.items() if k.startswith("ema/")}
+            self.ema.load({k[4:]: v for k, v in tensors.items() if k.startswith("ema/")})
         unpack_optimizer(self.optimizer, tensors)
         torch.set_rng_state(tensors["rng"])
-        self.step, self.elapsed_s = info["step"], info["elapsed_s"]
-        self.log.rewind(self.step)
+        self.step, self.elapsed_s = info["step"], float(info["elapsed_s"])
 
     def _bad_number(self, what: str, batch: StereoPair | None) -> UserError:
         names = f" on {', '.join(batch.name)}" if batch else ""
+        saved = newest(self.out / "checkpoints")
+        kept = f"the newest checkpoint is of step {saved[0]}: {saved[1]}" if saved else "no checkpoint was saved"
         return UserError(
             f"{what} is not a finite number at step {self.step}{names}: look at these samples (`check`), lower "
-            f"optimizer.lr or use loop.precision=f32; the last checkpoint in {self.out / 'checkpoints'} is intact"
+            f"optimizer.lr or use loop.precision=f32; {kept}"
         )

@@ -16,6 +16,7 @@ from stereodistill.engine.loop import Objective
 from stereodistill.engine.recipe import (
     JointRecipe,
     MonoRecipe,
+    Recipe,
     StereoRecipe,
     UnsupervisedMonoRecipe,
     UnsupervisedRecipe,
@@ -37,13 +38,16 @@ def supervised_stereo(recipe: StereoRecipe, network: nn.Module) -> Objective:
 
 
 def unsupervised_stereo(recipe: UnsupervisedRecipe, network: nn.Module) -> Objective:
-    """A stereo network against the pair itself, held by a frozen copy of what it was."""
+    """A stereo network against the pair itself, held by a frozen copy of what it was.
+
+    The copy computes in the precision of the live network: rounding is no change that eq. 6 and 7 should hold back.
+    """
     frozen = copy.deepcopy(network).eval().requires_grad_(False)
 
     def objective(model: nn.Module, pair: StereoPair) -> Loss:
         left, right = _both(pair)
         channels_last(frozen.to(left.device))
-        with torch.no_grad():
+        with torch.no_grad(), autocast(recipe, left.device):
             before = frozen(left, right)
         return losses.unsupervised_stereo(model(left, right), before, pair, recipe.loss)
 
@@ -123,6 +127,11 @@ def joint(recipe: JointRecipe, network: nn.Module) -> Objective:
         return losses.joint(model(*_both(pair)), pair, recipe.loss)
 
     return objective
+
+
+def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+    """The precision of the trained network, for one that is compared with it pixel by pixel."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.loop.precision == "bf16")
 
 
 def _both(pair: StereoPair) -> tuple[Tensor, Tensor]:

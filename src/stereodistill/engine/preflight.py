@@ -17,6 +17,7 @@ BLANKS = {
     "IMAGENET": "VGG-16 for ImageNet, a .pth or .safetensors file, or hub:timm/vgg16.tv_in1k to download one",
     "LABELS": "the folder that `stereodistill label` wrote",
     "PAIRS": "the stereo pairs",
+    "hf:MODEL": "a model of transformers, hf:ORG/NAME or hf:FOLDER",
 }
 NUM_TRIED = 8
 """Samples that are searched for ground truth, spread over the set: one with it is enough."""
@@ -32,7 +33,8 @@ def refuse_blanks(recipe: Recipe, has_samples: bool) -> None:
     Raises:
         UserError: names the key to give, and what belongs there.
     """
-    values = {"model.weights": recipe.model.weights, "model.encoder_weights": recipe.model.encoder_weights}
+    model = recipe.model
+    values = {"model.name": model.name, "model.weights": model.weights, "model.encoder_weights": model.encoder_weights}
     if isinstance(recipe.data, PairsSource) and not has_samples:
         values |= {"data.path": recipe.data.path, "data.labels": recipe.data.labels}
     for key, value in values.items():

@@ -28,6 +28,7 @@ class ModelSpec(Config):
     """Which network, and what it starts from."""
 
     name: str
+    """Of this package, or `hf:ORG/NAME` and `hf:FOLDER`: a model of transformers, which it then starts from."""
     options: dict[str, Any] = {}
     weights: str | None = None
     """Start from these weights (name, folder, hub id) instead of a random initialisation."""
@@ -47,6 +48,7 @@ class SynthSource(Config):
     options: dict[str, dict[str, Any]] = {}
     """World -> fields of its configuration (`FlyingConfig`, `StreetConfig`, `RoomConfig`)."""
     size: Size = (320, 640)
+    """(height, width)."""
     sizes: dict[str, Size] = {}
     """World -> size of its pictures, where it is not `size`."""
     baseline_m: float | None = Field(default=None, gt=0)
@@ -69,6 +71,9 @@ class PairsSource(Config):
     labels: str | None = None
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     """Labels that the teacher trusts less are unknown; 0 keeps every positive disparity, as Guo et al. 2018 do."""
+    fill: str | None = None
+    """Folder of labels by a second teacher, a mono network (`label --teacher MONO`): what `labels` do not know or trust
+    takes its disparity, brought to the trusted labels' scale in each picture."""
     names: tuple[str, ...] | None = None
     """Use only these pairs (`fit` keeps its held-out stretches away from training with it)."""
     on_error: OnError = "stop"
@@ -93,30 +98,34 @@ class OptimizerSpec(Config):
     hold: float = Field(default=0.0, ge=0, lt=1)
     """Cosine: share of the run before the rate starts to fall."""
     clip_norm: float | None = 1.0
+    encoder_lr_ratio: float = Field(default=1.0, gt=0)
+    """Learning rate of a pretrained encoder as a share of `lr`."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Share of the next layer's learning rate that each layer of the encoder has, from its last to its first."""
 
 
 class LoopSpec(Config):
     """How long, how large, how often."""
 
-    steps: PositiveInt | None = None
-    epochs: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1, le=10**9)
+    epochs: float | None = Field(default=None, gt=0, le=10**6)
     """Exactly one of `steps` and `epochs`; epochs need a finite set."""
-    batch_size: PositiveInt = 4
+    batch_size: int = Field(default=4, ge=1, le=65536)
     """Of one optimiser step, over all processes and accumulation rounds."""
-    accumulate: PositiveInt = 1
+    accumulate: int = Field(default=1, ge=1, le=65536)
     precision: Literal["f32", "bf16", "auto"] = "f32"
-    """`auto`: bf16 autocast where the device computes it natively."""
+    """`auto`: the quicker of the two, measured at the start of a run on a few steps and kept for its resumption."""
     sync_norms: bool = True
     """Batch norms over the shares of all GPUs; without, and on CPUs, each process normalises by its own share, which
     is quicker and enough where a share holds some images."""
     freeze_norms: bool = False
     """Keep the statistics of batch norms as they are: for fine-tuning on few images."""
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
-    measure_norms: int = Field(default=0, ge=0)
+    measure_norms: int = Field(default=0, ge=0, le=10**5)
     """After the last step, measure the statistics of batch norms anew on so many micro-batches, with the weights that
     are saved: averaged weights (`ema_decay`) have others than training left behind."""
-    seed: int = 0
-    workers: int = Field(default=1, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    workers: int = Field(default=1, ge=0, le=256)
     log_every: PositiveInt = 10
     checkpoint_every_s: float = Field(default=120.0, ge=0)
     validate_every: PositiveInt | None = None

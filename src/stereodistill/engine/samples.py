@@ -16,6 +16,7 @@ from stereodistill.engine.recipe import PairsSource, SynthSource
 from stereodistill.engine.worlds import Worlds
 from stereodistill.io.images import ChooseWindow
 from stereodistill.labels.dataset import LabelledDataset
+from stereodistill.labels.filled import Filled
 from stereodistill.ops.geometry import crop_pair, resize_pair
 from stereodistill.types import Rig, StereoPair
 
@@ -35,7 +36,8 @@ def open_pairs(source: PairsSource) -> StereoDataset:
     """Pairs on disk, with cached labels in place of ground truth where `labels` names a folder."""
     if source.labels:
         data = open_dataset(source.path, layout=source.layout)
-        return LabelledDataset(source.labels, data, min_confidence=source.min_confidence, names=source.names)
+        labelled = LabelledDataset(source.labels, data, min_confidence=source.min_confidence, names=source.names)
+        return Filled(labelled, source.fill) if source.fill else labelled
     samples = open_dataset(source.path, layout=source.layout)
     return samples if source.names is None else Subset(samples, source.names)
 

@@ -60,6 +60,12 @@ def _has_labels(recipe: MonoRecipe) -> str | None:
     return "distill needs a teacher's labels: data.source=pairs data.labels=DIR (see `label`)"
 
 
+def _fills_labels(recipe: MonoRecipe) -> str | None:
+    if not isinstance(recipe.data, PairsSource) or recipe.data.labels or not recipe.data.fill:
+        return None
+    return "data.fill completes a teacher's labels: give data.labels=DIR too (see `label`)"
+
+
 def _has_teacher_for_its_spaces(recipe: MonoRecipe) -> str | None:
     if recipe.spaces.is_on == bool(recipe.teacher):
         return None
@@ -73,7 +79,7 @@ STAGES: dict[str, Stage] = {
     "view_synthesis_stereo": Stage(ViewSynthesisRecipe, objectives.view_synthesis_stereo),
     "supervised_stereo": Stage(StereoRecipe, objectives.supervised_stereo, learns_from_truth=True),
     "supervised_mono": Stage(
-        MonoRecipe, objectives.supervised_mono, (_has_teacher_for_its_spaces,), learns_from_truth=True
+        MonoRecipe, objectives.supervised_mono, (_fills_labels, _has_teacher_for_its_spaces), learns_from_truth=True
     ),
     "distill": Stage(MonoRecipe, objectives.distill, (_has_labels, _has_teacher_for_its_spaces)),
 }

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
 from stereodistill import models
 from stereodistill.engine.adapters import with_adapters, without_adapters
-from stereodistill.engine.recipe import JointRecipe, MonoRecipe, Recipe, SynthSource
+from stereodistill.engine.recipe import JointRecipe, ModelSpec, MonoRecipe, Recipe, SynthSource
 from stereodistill.errors import UserError
-from stereodistill.models.guo2018.vgg_mono import VggMono
 from stereodistill.models.ye2021.recursive import Recursive
 from stereodistill.weights import load_encoder, load_weights
+from stereodistill.weights.transformer import PREFIX, load_transformer
 
 STEREO_WEIGHTS = "stereo_weights"
 """In the folder of a joint run: both networks; `weights` holds the mono network alone."""
@@ -21,7 +22,7 @@ STEREO_WEIGHTS = "stereo_weights"
 
 def build_model(recipe: Recipe) -> nn.Module:
     """The network of a recipe, randomly initialised or from the weights it names."""
-    model = models.build(recipe.model.name, **recipe.model.options)
+    model = _named(recipe.model)
     if model.kind != recipe.trains:
         raise UserError(
             f"stage {recipe.stage} trains a {recipe.trains} network, {recipe.model.name} is a {model.kind} one"
@@ -40,6 +41,12 @@ def build_model(recipe: Recipe) -> nn.Module:
     if recipe.model.encoder_weights:
         load_encoder(model, recipe.model.encoder_weights)
     return model
+
+
+def _named(spec: ModelSpec) -> nn.Module:
+    if spec.name.startswith(PREFIX):
+        return load_transformer(spec.name, **spec.options)
+    return models.build(spec.name, **spec.options)
 
 
 def both_networks(network: nn.Module) -> Recursive:
@@ -84,14 +91,14 @@ def encoder_of(recipe: Recipe, network: nn.Module) -> Sequence[nn.Parameter]:
     """Parameters that `model.freeze_encoder_epochs` speaks of; none when it is 0.
 
     Raises:
-        UserError: a network whose encoder is not one of ImageNet's.
+        UserError: a network whose encoder is not pretrained.
     """
     if not recipe.model.freeze_encoder_epochs:
         return ()
-    network = without_adapters(network)
-    if not isinstance(network, VggMono):
-        raise UserError(f"model.freeze_encoder_epochs: {network.name} has no encoder to freeze; vgg_mono has one")
-    return tuple(network.encoder_parameters())
+    inner: Any = without_adapters(network)
+    if not hasattr(inner, "encoder_parameters"):
+        raise UserError(f"model.freeze_encoder_epochs: {inner.name} has no encoder to freeze; vgg_mono has one")
+    return tuple(inner.encoder_parameters())
 
 
 def frozen_steps(recipe: Recipe, num_samples: int) -> int:

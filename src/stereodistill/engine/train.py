@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
@@ -17,17 +16,27 @@ from stereodistill.data import StereoDataset
 from stereodistill.data.augment.pair import AugmentMono, augment_mono, load_stereo
 from stereodistill.engine.batch_norm import synchronise_norms
 from stereodistill.engine.batches import Batches
+from stereodistill.engine.calibrate import calibrate
 from stereodistill.engine.chain import Link, chain
-from stereodistill.engine.loop import Loop, Validate
+from stereodistill.engine.log import LOG
+from stereodistill.engine.loop import Loop, Objective, Validate
+from stereodistill.engine.precision import make_accelerator, settle_precision
 from stereodistill.engine.preflight import refuse_blanks, require_ground_truth, rig_field
 from stereodistill.engine.recipe import Recipe
 from stereodistill.engine.samples import Shrunk, open_samples, tolerant
 from stereodistill.engine.stages import load_recipe, objective_of
 from stereodistill.engine.start import build_model, encoder_of, frozen_steps, results, trained_module
 from stereodistill.errors import UserError
+from stereodistill.io.files import make_folder
+from stereodistill.io.lock import one_per_out
+from stereodistill.io.memory import refuse_larger_than_memory
 from stereodistill.weights import WeightsHeader, save_weights
 
+BYTES_PER_PIXEL = 2 * (3 * 4 + 4 + 1)
+"""Of a pair: both pictures, disparities and masks.  A network needs far more; this much is sure."""
 
+
+@one_per_out
 def train(
     recipe: str | Recipe,
     out: str | Path,
@@ -72,7 +81,8 @@ def _run(
 ) -> None:
     """One stage, from its start weights to weights on disk."""
     recipe, out = link.recipe, link.out
-    accelerator = make_accelerator(recipe, device)
+    settled, seconds = settle_precision(link.started, out, resume, device)
+    accelerator = make_accelerator(settled, device)
     set_seed(recipe.loop.seed)
     network = build_model(link.started)
     if start:
@@ -82,11 +92,18 @@ def _run(
     samples = tolerant(samples, recipe.data, out)
     require_ground_truth(recipe, samples)
     header = rig_field(recipe, samples) | header
-    loop = _loop(recipe, model, samples, accelerator, out, validate, on_step)
+    batches = make_batches(recipe, samples, accelerator)
+    if not recipe.model.weights:
+        calibrate(model, batches, accelerator.device)
+    objective = objective_of(settled, model)
+    loop = _loop(recipe, model, objective, batches, accelerator, out, validate, on_step)
+    if seconds and accelerator.is_main_process:
+        loop.log.write({"step": 0, "precision": settled.loop.precision, "measured_s": seconds})
     loop.run(resume)
-    finished = results(recipe, loop.finished())
+    finished: dict[str, Any] = results(recipe, loop.finished())
     if accelerator.is_main_process:
         for folder, network in finished.items():
+            network = network.without_lora() if hasattr(network, "without_lora") else network
             save_weights(out / folder, network, header_of(recipe, network, header))
     accelerator.wait_for_everyone()
 
@@ -94,7 +111,8 @@ def _run(
 def _loop(
     recipe: Recipe,
     model: nn.Module,
-    samples: StereoDataset,
+    objective: Objective,
+    batches: Batches,
     accelerator: Accelerator,
     out: Path,
     validate: Validate | None,
@@ -103,27 +121,16 @@ def _loop(
     return Loop(
         recipe=recipe,
         model=synchronise_norms(model, accelerator) if recipe.loop.sync_norms else model,
-        batches=make_batches(recipe, samples, accelerator),
-        objective=objective_of(recipe, model),
-        num_steps=num_steps(recipe, len(samples)),
+        batches=batches,
+        objective=objective,
+        num_steps=num_steps(recipe, len(batches.samples)),
         out=out,
         accelerator=accelerator,
         frozen=encoder_of(recipe, model),
-        frozen_steps=frozen_steps(recipe, len(samples)),
+        frozen_steps=frozen_steps(recipe, len(batches.samples)),
         validate=validate and (lambda module: validate(results(recipe, module)["weights"])),
         **({"on_step": on_step} if on_step else {}),
     )
-
-
-def make_accelerator(recipe: Recipe, device: str) -> Accelerator:
-    """Where and in which precision this stage computes; earlier stages of the same process do not matter."""
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    precision = recipe.loop.precision
-    if precision == "auto":
-        native = torch.ops.mkldnn._is_mkldnn_bf16_supported() if on_cpu else torch.cuda.is_bf16_supported()
-        precision = "bf16" if native else "f32"
-    AcceleratorState._reset_state()
-    return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no", cpu=on_cpu)
 
 
 def make_batches(recipe: Recipe, samples: StereoDataset, accelerator: Accelerator) -> Batches:
@@ -135,6 +142,12 @@ def make_batches(recipe: Recipe, samples: StereoDataset, accelerator: Accelerato
         raise UserError(
             f"loop.batch_size / loop.accumulate = {micro} must divide by the {accelerator.num_processes} processes"
         )
+    size = recipe.augment.size or getattr(recipe.data, "size", (1, 1))
+    refuse_larger_than_memory(
+        micro / accelerator.num_processes * size[0] * size[1] * BYTES_PER_PIXEL,
+        f"a batch of {micro} pairs of {size[1]} x {size[0]} pixels",
+        "lower loop.batch_size or augment.size, or raise loop.accumulate",
+    )
     if isinstance(recipe.augment, AugmentMono):
         prepare = [partial(_prepare_mono, config=config) for config in recipe.augment.at_each_size()]
         if recipe.augment.sees_whole_pictures:
@@ -171,16 +184,14 @@ def header_of(recipe: Recipe, model: nn.Module, extra: dict) -> WeightsHeader:
         "input_size": size if fixed else None,
         "input_pixels": None if fixed or size is None else size[0] * size[1],
         "recipe": recipe.model_dump(mode="json"),
+        **({"licence": model.licence} if hasattr(model, "licence") else {}),
     }
     return WeightsHeader.parse(base | extra, "weights header")
 
 
 def _prepare_folder(out: Path, resume: bool) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
-    if (out / "checkpoints").exists() and not resume:
+    make_folder(out)
+    if not resume and ((out / "checkpoints").exists() or (out / LOG).exists()):
         raise UserError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
 
 

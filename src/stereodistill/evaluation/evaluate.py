@@ -40,6 +40,7 @@ def evaluate(
     unit: str | None = None,
     scale: float | None = None,
     device: str = "auto",
+    size: tuple[int, int] | None = None,
     crop: str | None = None,
     max_depth_m: float | None = None,
     rig: Rig | None = None,
@@ -58,6 +59,7 @@ def evaluate(
         predictions: or finished maps of any method: a folder, or one file for all (see `evaluation.predictions`);
         source: or any callable of that kind, such as `constant_baseline(...)`.  Exactly one of the three.
         unit, scale: what the numbers of `predictions` mean, and the factor from relative ones to metres.
+        size: (height, width) at which the network sees the pictures, instead of that in its header.
         crop, max_depth_m: options of a depth protocol, on top of those in its name.
         rig: replaces the cameras of the data (as in `open_dataset`).
         grey: show grey images to the networks.
@@ -84,7 +86,7 @@ def evaluate(
         limited = chosen.limit is not None
         scored: Source = open_predictions(predictions, dataset.names, unit=unit, scale=scale, limited=limited)
     else:
-        scored = source if source is not None else load_source(weights, device)
+        scored = source if source is not None else load_source(weights, device, size)
     scored = flipping(scored, chosen.flip) if chosen.flip else scored
     tolerant = Tolerant(dataset, on_error)
     with show_progress("evaluating", progress) as report:

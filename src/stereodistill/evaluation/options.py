@@ -81,7 +81,7 @@ def _parsed(key: str, value: str, protocol: Protocol) -> Any:
 
 
 def _limit(text: str, protocol: Protocol) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) == 0:
+    if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) == 0:
         raise UserError(f"limit {text!r}: expected a number of pairs, at least 1")
     return int(text)
 

@@ -29,11 +29,13 @@ from stereodistill.predict import (
     load_teacher,
 )
 from stereodistill.predict.fusion import fuse_flipped
-from stereodistill.predict.load import NEEDS_WEIGHTS
+from stereodistill.predict.load import NEEDS_WEIGHTS, seen_at
 from stereodistill.types import Rig, StereoPair
 from stereodistill.weights import TENSORS
 
 MEDIAN_PIXELS_PER_IMAGE = 10_000
+SAME_BASELINE = 0.02
+"""Baselines that differ by no more are those of one make of rig: KITTI's differ by a per cent from day to day."""
 Flip = bool | Literal["edges"]
 """Flip post-processing: none, Godard et al. 2017's, or Ye et al. 2021's."""
 
@@ -49,16 +51,23 @@ class Source(Protocol):
     def __call__(self, pair: StereoPair) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-def load_source(weights: str | Path | MonoPredictor | StereoPredictor | Teacher, device: str = "auto") -> Source:
+def load_source(
+    weights: str | Path | MonoPredictor | StereoPredictor | Teacher,
+    device: str = "auto",
+    size: tuple[int, int] | None = None,
+) -> Source:
     """The source behind what `evaluate` takes as weights: mono or stereo weights, a teacher, or either one loaded.
+
+    `size`: (height, width) at which a network sees the pictures.
 
     Raises:
         UserError: as `from_pretrained` and `load_teacher`.
     """
-    loaded = _load(weights, device) if isinstance(weights, (str, Path)) else weights
+    is_named = isinstance(weights, (str, Path))
+    loaded = seen_at(size, _load(weights, device) if is_named else weights)
     if isinstance(loaded, MonoPredictor):
-        return MonoNetwork(loaded, str(weights) if loaded is not weights else loaded.header.architecture)
-    name = str(weights) if loaded is not weights else loaded.name
+        return MonoNetwork(loaded, str(weights) if is_named else loaded.header.architecture)
+    name = str(weights) if is_named else loaded.name
     return StereoNetwork(loaded, name) if isinstance(loaded, StereoPredictor) else Matcher(loaded, name)
 
 
@@ -105,13 +114,21 @@ class MonoNetwork:
         return self.estimate(pair).disparity_px(pair.rig)
 
     def estimate(self, pair: StereoPair) -> Estimate:
-        """The network's own disparity, with the cameras that it holds for."""
+        """The network's own disparity, with the cameras that it holds for.
+
+        For images of the rig that it learned from that is each image's own rig, as published scores take it; for any
+        other the baseline stays the learned one.
+        """
         rig = pair.rig if pair.rig.is_metric else None
         with warnings.catch_warnings():
             # Without a rig its metres would be for an assumed camera; then only its pixels are used.
             warnings.simplefilter("ignore", CameraWarning)
             depth = self._predict(pair.left.image, rig)
-        return Estimate(values=depth.disparity_px, valid=depth.valid, rig=None if rig is None else depth.rig)
+        if rig is None:
+            return Estimate(values=depth.disparity_px, valid=depth.valid)
+        is_own = abs(float(rig.baseline_m) / depth.rig.baseline_m - 1) <= SAME_BASELINE
+        found = replace(depth.rig, baseline_m=float(rig.baseline_m)) if is_own else depth.rig
+        return Estimate(values=depth.disparity_px, valid=depth.valid, rig=found)
 
     def _predict(self, image: torch.Tensor, rig: Rig | None) -> DepthMap:
         depth = self.predictor.predict(image, rig=rig, post_process=self.flip == "edges")

@@ -11,15 +11,16 @@ from typing import Any
 from stereodistill.cameras.output import is_rectified
 from stereodistill.cameras.rectify import RectifyOptions, SourceOptions, rectify
 from stereodistill.data import StereoDataset, check_dataset, open_dataset
-from stereodistill.engine.common_baseline import CommonBaseline
+from stereodistill.data.layouts import pair_name
 from stereodistill.errors import UserError
+from stereodistill.fitting.course import FIRST, Course, second_teacher
 from stereodistill.fitting.finetune import finetune_teacher, require_network
-from stereodistill.fitting.judge import judge, typical_rig, validation
+from stereodistill.fitting.judge import judge
 from stereodistill.fitting.page import fit_page
-from stereodistill.fitting.plan import Asked, FitPlan, keep_plan, make_plan, training_recipe
-from stereodistill.fitting.scale import match_scale
-from stereodistill.fitting.show import say, train_shown
+from stereodistill.fitting.plan import Asked, FitPlan, keep_plan, make_plan
+from stereodistill.fitting.show import say
 from stereodistill.io.files import write_bytes
+from stereodistill.io.lock import one_per_out
 from stereodistill.labels.dataset import LabelledDataset
 from stereodistill.labels.make import label
 from stereodistill.predict import load_teacher
@@ -29,6 +30,7 @@ from stereodistill.types import Rig
 __all__ = ["fit"]
 
 
+@one_per_out
 def fit(
     data: str | Path,
     out: str | Path,
@@ -41,6 +43,7 @@ def fit(
     minutes: float | None = None,
     epochs: float | None = None,
     val_fraction: float = 0.1,
+    then: str | None = None,
     resume: bool = False,
     calibration: str | Path | None = None,
     device: str = "auto",
@@ -53,11 +56,13 @@ def fit(
 
     Args:
         data: pairs that `open_dataset` understands, with `layout` and `rig` as there.
-        teacher, student: see `load_teacher` and `models.build`.
+        teacher, student: see `load_teacher` and `models.build`; a student may also be `hf:ORG/NAME` or `hf:FOLDER`.
         finetune: `none`; `unsup` first adapts the teacher to the pairs, without labels (Guo et al. 2018, step 2).
         minutes, epochs: `minutes` bounds the whole run, `epochs` the student's training; without either, 50
             epochs and at least 1500 steps.
         val_fraction: share of the pairs that is held out, in whole stretches of the sequence.
+        then: a second, smaller student, which is the one that is written: it learns from the teacher where that can be
+            trusted, and from `student` everywhere else.
         resume: go on with the run that `out` holds, from its last checkpoint; all else must be as at its start.
         calibration: of raw cameras (see `cameras.read_calibration`); `data` is then raw footage, which is rectified to
             `out/pairs` first.
@@ -69,8 +74,8 @@ def fit(
     if calibration is not None:
         data, layout = _rectified(data, calibration, out, layout, rig, progress), "auto"
     asked = Asked(
-        data=str(data), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig), finetune=finetune,
-        minutes=minutes, epochs=epochs, val_fraction=val_fraction,
+        data=pair_name(Path(data)), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig),
+        finetune=finetune, minutes=minutes, epochs=epochs, val_fraction=val_fraction, then=then,
     )  # fmt: skip
     asked.refuse_odd()
     dataset = open_dataset(data, layout=layout, rig=rig)
@@ -85,27 +90,9 @@ def fit(
         matcher = finetune_teacher(out / "teacher", network, dataset, plan, resume, device, progress)
     say(f"labelling {len(dataset)} pairs with the teacher {matcher.name}", progress)
     label(dataset, matcher, out / "labels", device=device, progress=progress)
-    left_s = None if minutes is None else minutes * 60 - (time.monotonic() - start_s)
-    plan, recipe = training_recipe(out, plan, left_s, device)
-    rig_fields = typical_rig(dataset)
-    train_set, val_set = (
-        CommonBaseline(
-            LabelledDataset(out / "labels", dataset, names=names), rig_fields["baseline_m"] if rig_fields else None
-        )
-        for names in (plan.train_names, plan.val_names)
-    )
-    train_shown(
-        "training the student",
-        recipe,
-        out,
-        shown=progress,
-        resume=resume,
-        device=device,
-        samples=train_set,
-        validate=validation(val_set, plan.size),
-        header={"rig": rig_fields, "teacher_hash": matcher.hash, "rectified": is_rectified(Path(data))},
-        start=match_scale(train_set, plan.size) if recipe.model.weights else None,
-    )
+    course = Course(dataset, out / "labels", matcher.hash, resume, device, progress, start_s, is_rectified(Path(data)))
+    fill = second_teacher(out, plan, course) if then else None
+    plan = course.train("training the student", out, plan, fill)
     return _finish(out, dataset, plan, matcher, start_s, device, progress)
 
 
@@ -144,11 +131,13 @@ def _finish(
     val_labels, train_labels = (
         LabelledDataset(out / "labels", dataset, names=names) for names in (plan.val_names, plan.train_names)
     )
-    results = judge(dataset, val_labels, train_labels, out / "weights", matcher, device, progress)
+    students = {"student": out / "weights"} | ({"first student": out / FIRST / "weights"} if plan.asked.then else {})
+    results = judge(dataset, val_labels, train_labels, students, matcher, device, progress)
     onnx = _try_export(out)
     summary = {
         "teacher": matcher.name,
-        "student": plan.asked.student,
+        "student": plan.asked.deployed,
+        **({"first_student": plan.asked.student} if plan.asked.then else {}),
         "num_train": len(plan.train_names),
         "num_val": len(plan.val_names),
         "input_size": list(plan.size),
@@ -163,13 +152,13 @@ def _finish(
 
 
 def _try_export(out: Path) -> str:
-    """Write `model.onnx`; without the export extra say how to get it instead of failing the whole run."""
+    """Write `model.onnx`; without the export extra, or where a foreign network has no graph, say so and go on."""
     from stereodistill.onnx_export import export
 
     try:
         export(out / "weights", out / "model.onnx")
     except UserError as error:
-        if "[export]" not in str(error):
+        if not any(expected in str(error) for expected in ("[export]", "cannot be converted")):
             raise
         return f"not written: {error}"
     return "model.onnx"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,21 +28,22 @@ def judge(
     dataset: StereoDataset,
     val: LabelledDataset,
     train: LabelledDataset,
-    weights: Path,
+    students: Mapping[str, Path],
     teacher: Any,
     device: str,
     progress: bool = False,
 ) -> Results:
-    """Score the student and a constant on the held-out labels, and with the teacher on held-out ground truth."""
+    """Score students (name -> weights) and a constant on held-out labels, and with the teacher on held-out truth."""
     if not len(val):
         return {}
     constant = constant_baseline(train)
     score = partial(evaluate, protocol="depth" if typical_rig(dataset) else "stereo", device=device, progress=progress)
-    rows: Results = {"student": {}, constant.name: {}}
+    rows: Results = {row: {} for row in (*students, constant.name)}
     truth = with_truth(Subset(dataset, val.names))
     for name, data in ((LABELS, val), (TRUTH, truth)):
         if len(data):
-            rows["student"][name] = score(data=data, weights=weights)
+            for row, weights in students.items():
+                rows[row][name] = score(data=data, weights=weights)
             rows[constant.name][name] = score(data=data, source=constant)
     if len(truth):
         rows["teacher"] = {TRUTH: score(data=truth, weights=teacher)}

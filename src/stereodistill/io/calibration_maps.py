@@ -63,13 +63,19 @@ def parse_yaml(path: Path, text: str) -> Mapping[str, Any]:
 def parse_xml(path: Path, text: str) -> Mapping[str, Any]:
     """The top-level map of an OpenCV XML file; entity definitions are refused."""
     _refuse_long(path, text)
-    if "<!" in re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL):
+    if "<!" in _without_comments(text):
         raise UserError(f"{shown(path)}: XML with a document type is not read; save it with OpenCV's FileStorage")
     try:
         root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:
         raise UserError(f"{shown(path)} is not readable XML: {str(error).splitlines()[0]}") from None
     return {child.tag: {part.tag: part.text for part in child} if len(child) else child.text for child in root}
+
+
+def _without_comments(text: str) -> str:
+    """Split, because a pattern would search for the end of every unfinished comment anew."""
+    first, *rest = text.split("<!--")
+    return first + "".join(part.partition("-->")[2] for part in rest)
 
 
 def _refuse_long(path: Path, text: str) -> None:

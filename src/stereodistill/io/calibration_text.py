@@ -12,13 +12,13 @@ from stereodistill.io.files import shown
 from stereodistill.io.rig_rules import checked_rig, rig_from_projections
 from stereodistill.types import Rig
 
-_MIDDLEBURY_LINE = re.compile(r"^\s*(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
+_MIDDLEBURY_LINE = re.compile(r"^[ \t]*(\w+)[ \t]*=(.*)$", re.MULTILINE)
 _KITTI_PROJECTION = re.compile(r"^P(?:_rect_0)?(\d)$")
 
 
 def rig_from_text(path: Path, text: str, *, width: int | None, cameras: tuple[int, int] | None) -> Rig:
     """Recognise a text calibration by its content; `UserError` lists what is understood."""
-    middlebury = dict(_MIDDLEBURY_LINE.findall(text))
+    middlebury = {key: value.strip() for key, value in _MIDDLEBURY_LINE.findall(text)}
     if "cam0" in middlebury:
         return _rig_from_middlebury(path, middlebury, width)
     table = number_lines(text)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from stereodistill.errors import UserError
 
@@ -58,6 +61,16 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def make_folder(path: str | Path) -> None:
+    """The folder `path` with its parents, unless it is there; `UserError` where disk or a file stands against it."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        code = getattr(error, "errno", None) or 0
+        reason = _WRITE_REASONS.get(code, getattr(error, "strerror", None) or str(error))
+        raise UserError(f"cannot write to {shown(path)}: {reason}") from None
+
+
 def read_bytes(path: str | Path, *, limit: int = MAX_FILE_BYTES) -> bytes:
     """The content of a file; `UserError` when it is absent, a folder, unreadable, empty or over `limit` bytes."""
     data, _ = _read(path, limit + 1)
@@ -86,12 +99,16 @@ def _too_large(path: str | Path, limit: int) -> UserError:
 def _read(path: str | Path, num_bytes: int, start: int = 0) -> tuple[bytes, int]:
     """(bytes from `start` on, size of the file)."""
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # opening it would wait for a writer without end
+            raise UserError(f"{shown(path)} is a pipe: give a file")
         with open(path, "rb") as file:
             # Asked for a gigabyte, Python takes a gigabyte of memory first; a device has no size to ask for.
             size = os.fstat(file.fileno()).st_size
             if start:
                 file.seek(start)
             data = file.read(min(size, num_bytes) if size else num_bytes)
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"no file {shown(path)}: check the path") from None
     except IsADirectoryError:
@@ -111,6 +128,22 @@ def read_text(path: str | Path, *, limit: int = 1 << 20) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{shown(path)} is not a text file (UTF-8 expected)") from None
+
+
+def read_json(path: str | Path, remedy: str, *, limit: int = 1 << 20) -> dict[str, Any]:
+    """The object in a small JSON file; `remedy` says what to do when it is damaged.  Errors as `read_bytes`."""
+    text = read_text(path, limit=limit)
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of more digits than Python reads
+        raise UserError(f"{shown(path)}: not readable as JSON ({_first_line(error)}); {remedy}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{shown(path)}: expected a JSON object, found {type(values).__name__}; {remedy}")
+    return values
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def shown(path: str | Path) -> str:

@@ -32,7 +32,7 @@ class Header:
 TRUNCATED = "the file is truncated; copy or download it again"
 _crc32 = (load_isal() or zlib).crc32
 _PNG_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-_JPEG_NEXT_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+_JPEG_NEXT_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # fill bytes before it are further 0xFF
 _PNM_TOKEN = re.compile(rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])*(\d{1,9})(?=[ \t\r\n\v\f#]|$)")
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TIFF_FORMATS = {1: "B", 3: "H", 4: "I"}

@@ -13,6 +13,7 @@ import numpy as np
 from stereodistill.errors import UserError
 from stereodistill.io.files import read_bytes, shown, write_bytes
 from stereodistill.io.image_headers import TRUNCATED, BadImage, Header, asks_to_be_turned, pnm_layout, read_header
+from stereodistill.io.noise import overheard
 from stereodistill.io.png import decode_png
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".webp", ".tif", ".tiff", ".bmp")
@@ -23,6 +24,8 @@ MAX_PIXELS = 1 << 27
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601), as cameras and OpenCV have them."""
 
+_JPEG_DAMAGE = ("remature end", "bad Huffman", "found marker", "Inconsistent progression", "nsupported marker")
+"""Words of libjpeg for picture data that are not all there; its other complaints are about what can be spared."""
 _ENCODER_OPTIONS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -196,10 +199,15 @@ def _decode(path: str | Path, data: bytes, header: Header, flags: int) -> tuple[
         if samples is not None:
             return samples, 255 if samples.dtype == np.uint8 else 65535
     try:
-        with quiet_opencv():
+        with quiet_opencv(), overheard() as complaints:
             samples = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        samples = None
+    except cv2.error as error:
+        _refuse_without_memory(path, error)
+        samples, complaints = None, []
+    fatal = [line for line in complaints if any(words in line for words in _JPEG_DAMAGE)]
+    if header.kind == "jpeg" and fatal:
+        # The decoder fills what is missing with grey, and tells only the terminal.
+        raise UserError(f"cannot read {shown(path)} as an image: the JPEG is damaged ({fatal[0].strip()[:80]})")
     if samples is None:
         raise UserError(f"cannot read {shown(path)} as an image: the {header.kind.upper()} data is damaged")
     if samples.dtype not in (np.uint8, np.uint16):
@@ -211,6 +219,11 @@ def _decode(path: str | Path, data: bytes, header: Header, flags: int) -> tuple[
     elif samples.ndim == 3:
         raise UserError(f"{shown(path)} has {samples.shape[2]} channels: 1, 3 or 4 expected")
     return samples, 255 if samples.dtype == np.uint8 else 65535
+
+
+def _refuse_without_memory(path: str | Path, error: cv2.error) -> None:
+    if "nsufficient memory" in str(error) or "ailed to allocate" in str(error):
+        raise UserError(f"{shown(path)}: there is not enough memory to decode it") from None
 
 
 def _decode_pnm(data: bytes) -> tuple[np.ndarray, int]:

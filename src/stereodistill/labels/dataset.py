@@ -18,7 +18,7 @@ from stereodistill.data.windows import once, whole
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_disparity_window
 from stereodistill.io.images import ChooseWindow, Window, read_samples_window
-from stereodistill.labels.files import HEADER, SIDES, LabelFiles, LabelsHeader, label_name
+from stereodistill.labels.files import HEADER, SIDES, LabelFiles, LabelsHeader, label_name, written_over
 from stereodistill.types import Rig, StereoPair, View
 
 
@@ -97,8 +97,10 @@ class LabelledDataset:
     def _view(self, view: View, name: str, side: str, window: Window, size: tuple[int, int]) -> View:
         if not self._files.has_labels(name, side):
             return View.unlabelled(view.image, view.seen)
-        path = self._files.find(f"disparity{SIDES[side]}", name)
+        path, picture = self._files.find(f"disparity{SIDES[side]}", name), self._files.find(side, name)
         assert path is not None
+        if picture is not None and written_over(picture, path):
+            raise UserError(f"{picture} was changed after it was labelled; run `stereodistill label` again")
 
         def of_this_image(found: tuple[int, int]) -> Window:
             if found != size:
@@ -125,6 +127,8 @@ class LabelledDataset:
             raise UserError(
                 f"{root}: no pair named {unknown[0]!r} in the data ({len(unknown)} of {len(wanted)} absent)"
             )
+        if names is not None and not wanted:  # a run that holds nothing out
+            return []
         finished = [name for name in wanted if self._files.is_finished(label_name(name), right=False)]
         if not finished or (len(finished) < len(wanted) and not allow_missing):
             raise UserError(

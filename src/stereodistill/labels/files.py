@@ -14,7 +14,7 @@ ROOT/rig/NAME.json              when the rig is known
 
 from __future__ import annotations
 
-import json
+import filecmp
 import os
 import shutil
 from pathlib import Path, PurePosixPath
@@ -24,10 +24,10 @@ import numpy as np
 
 from stereodistill.config import Config
 from stereodistill.data.layouts import TRUTH_SUFFIXES
-from stereodistill.errors import UserError
 from stereodistill.io.disparity import PNG_LARGEST_PX, write_disparity
-from stereodistill.io.files import atomic_path, read_text, write_bytes
+from stereodistill.io.files import atomic_path, read_json, write_bytes
 from stereodistill.io.images import IMAGE_SUFFIXES, write_image
+from stereodistill.io.listing import files_below
 
 HEADER = "labels.json"
 SIDES = {"left": "", "right": "_right"}
@@ -60,13 +60,7 @@ class LabelsHeader(Config):
         path = Path(root) / HEADER
         if not path.exists():
             return None
-        try:
-            values = json.loads(read_text(path))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: not readable as JSON ({error}); delete the folder and label again") from None
-        if not isinstance(values, dict):
-            raise UserError(f"{path}: expected a JSON object that describes labels; delete the folder and label again")
-        return cls.parse(values, source=str(path))
+        return cls.parse(read_json(path, "delete the folder and label again"), source=str(path))
 
     def write(self, root: str | Path) -> None:
         """Replace the header of a labels folder, atomically."""
@@ -103,6 +97,12 @@ class LabelFiles:
         views = ("left", "right") if right else ("left",)
         return all(self.find(v, name) is not None for v in SIDES) and all(self.has_labels(name, v) for v in views)
 
+    def is_outdated(self, name: str) -> bool:
+        """True when a picture of a finished pair is no longer the one that was labelled (see `written_over`)."""
+        disparity = self.find("disparity", name)
+        pictures = (self.find(view, name) for view in SIDES)
+        return disparity is not None and any(p is not None and written_over(p, disparity) for p in pictures)
+
     def num_finished(self, *, right: bool) -> int:
         """How many pairs are finished."""
         return sum(self.is_finished(name, right=right) for name in self._files["left"])
@@ -132,8 +132,28 @@ def link_or_copy(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
+            times = source.stat()
+            os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))  # by which `same_picture` knows it
+
+
+def same_picture(source: Path, kept: Path) -> bool:
+    """Whether `kept` is a link to `source`, or a copy: size and time are the same, or every byte."""
+    ours, theirs = source.stat(), kept.stat()
+    if os.path.samestat(ours, theirs):
+        return True
+    if ours.st_size != theirs.st_size:
+        return False
+    return ours.st_mtime_ns == theirs.st_mtime_ns or filecmp.cmp(source, kept, shallow=False)
+
+
+def written_over(picture: Path, disparity: Path) -> bool:
+    """Whether a picture of the labels was changed after its label was made.
+
+    A copy is ours; a hard link follows whoever writes into the original.
+    """
+    status = picture.stat()
+    return status.st_nlink > 1 and status.st_mtime_ns > disparity.stat().st_mtime_ns
 
 
 def _stems(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    files = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files_below(folder, suffixes)}

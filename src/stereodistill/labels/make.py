@@ -6,26 +6,30 @@ trained for fifty epochs pays for its teacher once.
 
 from __future__ import annotations
 
+import os
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from stereodistill.data.dataset import StereoDataset
 from stereodistill.data.folder import PairDataset, open_dataset
-from stereodistill.data.layouts import PairFiles
+from stereodistill.data.layouts import VIEW_NAMES, PairFiles, pair_name
 from stereodistill.data.published.listed import ListedPairs
 from stereodistill.data.tolerant import OnError, Skipped, Tolerant, check_on_error
 from stereodistill.errors import UserError
 from stereodistill.io.calibration import write_rig
 from stereodistill.io.images import write_image
+from stereodistill.io.lock import only_process
 from stereodistill.labels.files import (
     HEADER,
     SIDES,
@@ -33,14 +37,17 @@ from stereodistill.labels.files import (
     LabelsHeader,
     label_name,
     link_or_copy,
+    same_picture,
     write_label,
 )
 from stereodistill.predict import StereoPredictor, Teacher, load_teacher
+from stereodistill.predict.load import seen_at
 from stereodistill.predict.precision import settle_precision
 from stereodistill.predict.teachers import Match
 from stereodistill.progress import progress as show_progress
 from stereodistill.types import Rig, StereoPair
 
+MOST_WORKERS = 256
 Labels = dict[str, Match]
 """View -> (disparity, confidence)."""
 
@@ -77,6 +84,7 @@ def label(
     limit: int | None = None,
     on_error: OnError = "stop",
     precision: str = "auto",
+    size: tuple[int, int] | None = None,
     progress: bool = False,
     layout: str = "auto",
     rig: Rig | None = None,
@@ -89,13 +97,14 @@ def label(
 
     Args:
         data: path that `open_dataset` understands (with `layout` and `rig`), or a dataset.
-        teacher: what `load_teacher` understands, or a loaded teacher.
+        teacher: what `load_teacher` understands, a mono network's weights included, or a loaded teacher.
         right: label the right view too (needed for flip-and-swap in training).
         shard: (k, n): only the k-th of n contiguous parts; n processes or machines together fill one `out`.
         workers: threads that read and write beside the teacher.
         limit: only the first `limit` pairs.
         precision: "f32", "bf16", or "auto": what the labels in `out` have, else the clearly quicker one, measured once
             (see `predict.precision`).
+        size: (height, width) at which a network sees the pairs; the labels have the pictures' own size in any case.
         on_error: a pair that cannot be read or matched stops the run, or is left out and named in the summary.
 
     Raises:
@@ -108,27 +117,34 @@ def label(
     dataset = open_dataset(data, layout=layout, rig=rig, limit=limit) if isinstance(data, (str, Path)) else data
     if isinstance(dataset, ListedPairs) and not dataset.has_right:
         raise UserError(f"{dataset.title} has no second view: there is nothing to match")
-    # A folder that cannot be used is found before the teacher is loaded, which may take long.
-    _refuse_other_content(Path(out))
-    loaded = load_teacher(teacher, device) if isinstance(teacher, (str, Path)) else teacher
-    num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
-    job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
-    source = str(data) if isinstance(data, (str, Path)) else ""
-    job.claim(source, num_pairs, precision)
-    indices = range(num_pairs * shard[0] // shard[1], num_pairs * (shard[0] + 1) // shard[1])
-    try:
-        job.run(indices, workers, progress)
-    except KeyboardInterrupt:
-        done = f"{job.count()} of {num_pairs} pairs are labelled in {out}"
-        raise KeyboardInterrupt(f"stopped; {done}; the same command goes on from there") from None
-    except Exception:
+    # Shards are many processes with one folder.
+    with only_process(out) if shard[1] == 1 else nullcontext():
+        # A folder that cannot be used is found before the teacher is loaded, which may take long.
+        _refuse_other_content(Path(out))
+        _refuse_among_pictures(Path(out), dataset)
+        named = isinstance(teacher, (str, Path))
+        loaded = seen_at(size, load_teacher(teacher, device, mono=True) if named else teacher)
+        num_pairs = len(dataset) if limit is None else min(limit, len(dataset))
+        if right and not getattr(loaded, "answers_right", True):
+            right = False
+            warnings.warn(f"{loaded.name}: no disparity_right/: only the left views are labelled", stacklevel=2)
+        job = _Job(Path(out), dataset, loaded, ("left", "right") if right else ("left",), Tolerant(dataset, on_error))
+        source = pair_name(Path(data)) if isinstance(data, (str, Path)) else ""
+        job.claim(source, num_pairs, precision)
+        indices = range(num_pairs * shard[0] // shard[1], num_pairs * (shard[0] + 1) // shard[1])
+        try:
+            job.run(indices, workers, progress)
+        except KeyboardInterrupt:
+            done = f"{job.count()} of {num_pairs} pairs are labelled in {out}"
+            raise KeyboardInterrupt(f"stopped; {done}; the same command goes on from there") from None
+        except Exception:
+            job.count()
+            raise
         job.count()
-        raise
-    job.count()
-    return LabelSummary(
-        out=Path(out), teacher=loaded.name, num_pairs=len(indices), num_new=job.num_new, num_old=job.num_old,
-        skipped=tuple(job.tolerant.skipped), elapsed_s=time.monotonic() - start_s,
-    )  # fmt: skip
+        return LabelSummary(
+            out=Path(out), teacher=loaded.name, num_pairs=len(indices), num_new=job.num_new, num_old=job.num_old,
+            skipped=tuple(job.tolerant.skipped), elapsed_s=time.monotonic() - start_s,
+        )  # fmt: skip
 
 
 @dataclass
@@ -205,10 +221,10 @@ class _Job:
         if source is not None:
             for view in SIDES:
                 mine, theirs = getattr(source, view), files.find(view, name)
-                if theirs is not None and mine.stat().st_size != theirs.stat().st_size:
+                if theirs is not None and not same_picture(mine, theirs):
                     raise UserError(f"{self.out} holds labels of another picture {theirs.name} than {mine}; "
                                     "give another --out")  # fmt: skip
-        return files.is_finished(name, right="right" in self.views)
+        return files.is_finished(name, right="right" in self.views) and not files.is_outdated(name)
 
     def _read_ahead(self, indices: Sequence[int], workers: int) -> Iterator[tuple[int, Future[StereoPair]]]:
         # A video has one decoder and is fastest in order; image files can be read side by side.
@@ -229,7 +245,8 @@ class _Job:
     def _match(self, index: int, pair: StereoPair, files: LabelFiles) -> Labels:
         name, teacher = self.dataset.names[index], self.teacher
         left, right = pair.left.image, pair.right.image
-        missing = [view for view in self.views if not files.has_labels(label_name(name), view)]
+        anew = files.is_outdated(label_name(name))
+        missing = [view for view in self.views if anew or not files.has_labels(label_name(name), view)]
         if len(missing) == 2:
             labels = dict(zip(SIDES, teacher.match_both(left, right, name), strict=True))
         else:
@@ -279,11 +296,31 @@ def _files(dataset: StereoDataset, index: int) -> PairFiles | None:
     return None
 
 
+def _refuse_among_pictures(out: Path, dataset: StereoDataset) -> None:
+    """Below a folder of views the labels would be found as more views the next time, and the data be spoilt."""
+    if not isinstance(dataset, PairDataset):
+        return
+    views: set[Path] = set()
+    for index in range(len(dataset)):
+        files = dataset.pair_files(index)
+        stem = PurePath(files.name).parts
+        for picture in (files.left, files.right):
+            shared = 0
+            while shared < len(stem) and picture.with_suffix("").parts[-1 - shared] == stem[-1 - shared]:
+                shared += 1
+            views.add(Path(*picture.parts[:-shared]) if shared else picture.parent)
+    place = Path(os.path.realpath(out))
+    for folder in views:
+        if folder.name in VIEW_NAMES and Path(os.path.realpath(folder)) in (place, *place.parents):
+            raise UserError(f"{out} lies among the pictures in {folder}: labels there would be read as pictures; "
+                            "give an --out beside them")  # fmt: skip
+
+
 def _check_options(shard: tuple[int, int], workers: int, on_error: str) -> None:
     if not 0 <= shard[0] < shard[1]:
         raise UserError(f"shard is k/n with 0 <= k < n, for example 0/4; found {shard[0]}/{shard[1]}")
-    if workers < 1:
-        raise UserError(f"workers must be at least 1, found {workers}")
+    if not 1 <= workers <= MOST_WORKERS:
+        raise UserError(f"workers is a number from 1 to {MOST_WORKERS}, found {workers}")
     check_on_error(on_error)
 
 

@@ -25,7 +25,8 @@ class SpacesLoss(Config):
     long_range_weight: float = Field(default=0.0, ge=0)
     feature_strides: tuple[PositiveInt, ...] = (1, 2, 4, 8)
     """Decoder features compared: those at 1/stride of the image."""
-    long_range_strides: tuple[PositiveInt, ...] = (16, 32)
+    long_range_strides: tuple[PositiveInt, ...] = (8, 16)
+    """Decoder features whose cells are compared with each other, as in the lines of the released code."""
     scaled: bool = False
     """Divide the dot products by the root of the number of channels, so that wide features do not saturate."""
 

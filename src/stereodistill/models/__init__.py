@@ -20,11 +20,13 @@ _CLASSES = {
     "vgg_mono": "stereodistill.models.guo2018.vgg_mono:VggMono",
     "recursive_mono": "stereodistill.models.ye2021.recursive_mono:RecursiveMono",
     "recursive": "stereodistill.models.ye2021.recursive:Recursive",
+    "hf_depth": "stereodistill.models.hf_mono:HfDepth",
+    "hf_backbone": "stereodistill.models.hf_mono:HfBackbone",
 }
 STEREO = ("lite_stereo", "dispnet", "psmnet", "recursive")
 """Networks with `forward(left, right) -> Prediction`."""
 MONO = ("lite_mono", "lite0_mono", "vgg_mono", "recursive_mono")
-"""Networks with `forward(image) -> Prediction`."""
+"""Networks with `forward(image) -> Prediction` that a name alone builds; those of `hf_mono` need a foreign model."""
 
 
 def list_models(kind: Literal["mono", "stereo"] | None = None) -> list[str]:
@@ -52,7 +54,8 @@ def build(name: str, **options: Any) -> nn.Module:
         raise
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"network {name!r} cannot be built with options {options}: {reason}") from error
+        given = ", ".join(f"{key}={value!r:.80}" for key, value in options.items())
+        raise UserError(f"network {name!r} cannot be built with options {given}: {reason}") from error
 
 
 def model_class(name: str) -> type[Any]:

@@ -97,6 +97,17 @@ def coordinates(x: Tensor) -> Tensor:
     return torch.stack([rows[:, None].expand(height, width), columns.expand(height, width)])[None].to(x.dtype)
 
 
+def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
+    """What a head says, computed in float32 also under autocast.
+
+    Near 50 px the numbers of bfloat16 are 0.25 px apart: rounded once, a disparity map is in steps.
+    """
+    if not torch.is_autocast_enabled(x.device.type):
+        return layer(x).float()
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
+
+
 def upsample_to(x: Tensor, like: Tensor) -> Tensor:
     """Nearest-neighbour enlargement to the height and width of `like` (twice the size, less an odd last row)."""
     return F.interpolate(x, size=like.shape[-2:], mode="nearest")

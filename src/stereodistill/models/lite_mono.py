@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereodistill.errors import UserError
-from stereodistill.models.layers import Residual, StripContext, WideResidual, conv, upsample_to
+from stereodistill.models.layers import Residual, StripContext, WideResidual, conv, in_float32, upsample_to
 from stereodistill.types import Prediction
 
+MOST_CHANNELS, MOST_BLOCKS = 4096, 256
+"""Far beyond any use; a damaged header may say a hundred million."""
 INITIAL_FRACTION = 0.03
 """Disparity of a fresh network, in image widths (about 20 m with the rig of KITTI)."""
 
@@ -44,6 +46,8 @@ class LiteMono(nn.Module):
             raise UserError("lite_mono: expected 5 channels, 4 decoder_channels and 4 num_blocks")
         if min(*channels, *decoder_channels) < 1 or min(num_blocks) < 0:
             raise UserError("lite_mono: channels must be positive and num_blocks not negative")
+        if max(*channels, *decoder_channels) > MOST_CHANNELS or max(num_blocks) > MOST_BLOCKS:
+            raise UserError(f"lite_mono: at most {MOST_CHANNELS} channels and {MOST_BLOCKS} num_blocks")
         self.options = {
             "channels": list(channels),
             "decoder_channels": list(decoder_channels),
@@ -136,11 +140,10 @@ class Head(nn.Module):
             self.conv.weight.mul_(0.1)
             for sub_pixel in self.conv.weight[1:]:
                 sub_pixel.copy_(self.conv.weight[0])
-        # Added in float32: in bfloat16 an offset of -3.5 would cost 1 % of the disparity.
         self.offset = nn.Parameter(torch.tensor(math.log(math.expm1(INITIAL_FRACTION))))
 
     def forward(self, feature: Tensor) -> Tensor:
-        logits = self.conv(feature).float() + self.offset.float()
+        logits = in_float32(self.conv, feature) + self.offset.float()
         return F.pixel_shuffle(logits, self.factor) if self.factor > 1 else logits
 
     def scale_output(self, factor: float) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from stereodistill.errors import UserError
-from stereodistill.ops.resize import resize_disparity, resize_image, resize_mask
+from stereodistill.ops.resize import resize_image, resize_mask, resize_truth
 from stereodistill.types import Rig, StereoPair, View
 
 
@@ -50,12 +50,9 @@ def resize_pair(pair: StereoPair, size: tuple[int, int]) -> StereoPair:
     """Resize both views to (height, width); disparity values and the rig follow the width."""
 
     def resize(view: View) -> View:
-        disparity = resize_disparity(view.disparity, size, mode="crisp")
+        disparity, valid = resize_truth(view.disparity, view.valid, size)
         return View(
-            image=resize_image(view.image, size),
-            disparity=disparity,
-            valid=resize_mask(view.valid, size) & (disparity > 0),
-            seen=resize_mask(view.seen, size),
+            image=resize_image(view.image, size), disparity=disparity, valid=valid, seen=resize_mask(view.seen, size)
         )
 
     return replace(pair, left=resize(pair.left), right=resize(pair.right), rig=pair.rig.at_width(size[1]))

@@ -59,6 +59,54 @@ def resize_disparity(
     return torch.where(weight >= 0.5, value / weight.clamp(min=0.5), 0.0) * scale
 
 
+def resize_sparse_disparity(disparity: Float[Tensor, "*B 1 H W"], size: tuple[int, int]) -> Float[Tensor, "*B 1 h w"]:
+    """Move every known pixel to the pixel of the new grid that it falls into, its value scaled by the width ratio.
+
+    For points such as LiDAR's, of which a resampled map would keep the few that happen to lie on its grid.  Where
+    several fall together the nearest surface stays, the largest disparity; where none falls nothing is known (0).
+    """
+    (height, width), (new_height, new_width) = disparity.shape[-2:], size
+    rows = _targets(height, new_height, disparity.device)[:, None] * new_width
+    cells = (rows + _targets(width, new_width, disparity.device)).reshape(1, -1)
+    flat = disparity.reshape(-1, height * width)
+    moved = flat.new_zeros(flat.shape[0], new_height * new_width)
+    moved.scatter_reduce_(1, cells.expand_as(flat), flat.clamp(min=0), "amax")
+    return moved.reshape(*disparity.shape[:-2], new_height, new_width) * (new_width / width)
+
+
+def _targets(length: int, new_length: int, device: torch.device) -> Tensor:
+    """The place on a line of `new_length` pixels into which each centre of `length` pixels falls."""
+    return (2 * torch.arange(length, device=device) + 1) * new_length // (2 * length)
+
+
+def resize_truth(
+    disparity: Float[Tensor, "*B 1 H W"], valid: Bool[Tensor, "*B 1 H W"], size: tuple[int, int]
+) -> tuple[Float[Tensor, "*B 1 h w"], Bool[Tensor, "*B 1 h w"]]:
+    """What is known of a view, and where, at another size: points are moved, surfaces resampled (`crisp`)."""
+    if tuple(disparity.shape[-2:]) == tuple(size):
+        return disparity, valid
+    if is_sparse(disparity * valid):
+        disparity = resize_sparse_disparity(disparity * valid, size)
+        return disparity, disparity > 0
+    resized = resize_disparity(disparity, size, mode="crisp")
+    if torch.equal(valid, disparity > 0):  # then the mask says nothing that the values do not
+        return resized, resized > 0
+    return resized, resize_mask(valid, size) & (resized > 0)
+
+
+def is_sparse(disparity: Float[Tensor, "*B 1 H W"]) -> bool:
+    """Whether what is known are points: most pixels around a known one are unknown.
+
+    Counted on all maps together.  LiDAR of one scan knows 5 % of a picture, the accumulated scans of KITTI 2015 a
+    fifth; a dense map with holes has whole surfaces between them.
+    """
+    known = (disparity > 0).float()
+    if known.mean() > 0.5:
+        return False
+    around = F.avg_pool2d(known.reshape(-1, 1, *disparity.shape[-2:]), 3, 1, 1)
+    return bool((around.reshape_as(known) * known).sum() < 0.5 * known.sum())
+
+
 def _is_surface(disparity: Tensor, step_px: float = 1.0) -> Tensor:
     """Pixels whose 3x3 neighbourhood is known and differs by at most `step_px`."""
     high, low = _over_3x3(disparity, torch.maximum), _over_3x3(disparity, torch.minimum)

@@ -40,6 +40,11 @@ def fuse_by_borders(plain: Float[Tensor, "B 1 H W"], turned: Float[Tensor, "B 1 
     return _with_borders(plain, turned, torch.full_like(plain, 0.5), STEREO_BORDER)
 
 
+def fuse_by_left_border(plain: Float[Tensor, "B 1 H W"], turned: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
+    """`plain`, with `turned` alone at the left border, of which the right camera sees nothing."""
+    return _with_borders(plain, turned, torch.zeros_like(plain), STEREO_BORDER)
+
+
 def fuse_flipped(disparity: np.ndarray, of_mirrored: np.ndarray) -> np.ndarray:
     """`fuse_by_borders` of finished maps (H, W) in the same unit, 0 = unknown (Godard et al. 2017, section 3.3).
 

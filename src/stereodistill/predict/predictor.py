@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import TypeVar
@@ -49,6 +50,12 @@ class Predictor:
         """Compute in float32 again."""
         self.precision = torch.float32
         return self
+
+    def at_size(self: P, size: tuple[int, int]) -> P:
+        """The same network in another predictor, which sees all pictures at `size` (height, width)."""
+        other = copy.copy(self)
+        other.header = self.header.model_copy(update={"input_size": size})
+        return other
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) at which the network sees pictures of this size."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from stereodistill.errors import UserError
 from stereodistill.io.images import grey_8bit
+from stereodistill.io.memory import refuse_larger_than_memory
 
 STEP_PX = 16
 """OpenCV wants the number of disparities in multiples of 16."""
@@ -95,6 +96,10 @@ class SGBM:
 
     def _match_one_way(self, left: np.ndarray, right: np.ndarray, num_disparities: int) -> np.ndarray:
         """Disparity (H, W) float32 of the first view; 0 where nothing was found inside the other image."""
+        # Two volumes of 16-bit costs (`MODE_HH`), in the padded picture.
+        num_bytes = 4.0 * left.shape[0] * (left.shape[1] + num_disparities) * num_disparities
+        size = f"{left.shape[1]} x {left.shape[0]} pixels with a search range of {num_disparities} px"
+        refuse_larger_than_memory(num_bytes, f"sgbm: {size}", "give smaller images, or a network as teacher")
         area = self.block_size**2
         matcher = cv2.StereoSGBM.create(
             minDisparity=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
@@ -14,7 +15,7 @@ from stereodistill.errors import UserError
 from stereodistill.ops.resize import resize_disparity, resize_image
 from stereodistill.ops.warp import warp_to_left
 from stereodistill.predict.depth_map import DepthMap
-from stereodistill.predict.fusion import fuse_by_borders
+from stereodistill.predict.fusion import fuse_by_left_border
 from stereodistill.predict.photo import Photo, to_array, to_image
 from stereodistill.predict.predictor import Predictor, by_size, refuse_other_tensors
 from stereodistill.predict.teachers import AGREEMENT_PX, Match
@@ -45,6 +46,13 @@ class StereoPredictor(Predictor):
         other = copy.copy(self)
         return other.bfloat16() if precision == "bf16" else other.float()
 
+    def at_size(self, size: tuple[int, int]) -> StereoPredictor:
+        """See `Predictor`; as a teacher it is another one, with a hash of its own."""
+        other = super().at_size(size)
+        if size != self.header.input_size:
+            other.hash = hashlib.sha256(f"{self.hash}@{size[0]}x{size[1]}".encode()).hexdigest()
+        return other
+
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
         """Disparity (B, 1, H, W) float32 of the left images, in pixels of W; gradients reach the images.
 
@@ -68,8 +76,8 @@ class StereoPredictor(Predictor):
         """Depth of the left view (of the right one when `right_view`), at the images' own size.
 
         `rig` may belong to another width of the same images; without it there are no metres.  The confidence
-        costs a second run of the network (for the other view).  `post_process` fuses the network's two opinions of
-        the view, the second from the mirrored pair (`fuse_by_borders`); for networks that estimate both views.
+        costs a second run of the network (for the other view).  `post_process` takes the strip that the other camera
+        does not see from the mirrored pair (`fuse_by_left_border`); for networks that estimate both views.
         Raises UserError when the sizes differ, and for `post_process` with another network.
         """
         images = to_image(left), to_image(right)
@@ -161,7 +169,7 @@ class StereoPredictor(Predictor):
         if right_view:
             # The same in a mirror: there the right view is the left one.
             plain, mirrored = mirrored, plain
-        fused = fuse_by_borders(plain.disparities[0].float(), mirrored.disparities_right[0].float().flip(-1))
+        fused = fuse_by_left_border(plain.disparities[0].float(), mirrored.disparities_right[0].float().flip(-1))
         fused = resize_disparity(fused, (left.shape[-2], left.shape[-1]))
         return (fused.flip(-1) if right_view else fused)[0, 0].cpu().numpy()
 

@@ -13,6 +13,7 @@ import numpy as np
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import DISPARITY_SUFFIXES, read_disparity
 from stereodistill.io.images import read_image
+from stereodistill.io.listing import files_below
 from stereodistill.predict.photo import Photo, to_image
 from stereodistill.predict.sgbm import SGBM
 
@@ -71,7 +72,8 @@ class SgbmTeacher:
 class FolderTeacher:
     """Finished maps of another program: `FOLDER[/disparity]/NAME.png|.pfm|.npy`, `disparity_right/`, `confidence/`.
 
-    Without a `confidence/NAME.png` (8 bit) every known pixel counts fully.
+    Without a `confidence/NAME.png` (8 bit) every known pixel counts fully; without `disparity_right/` the right
+    views stay unlabelled (`answers_right`).
     """
 
     def __init__(self, folder: str | Path):
@@ -82,6 +84,7 @@ class FolderTeacher:
         maps = _maps(self.left)
         if not maps:
             raise UserError(f"{folder}: no disparity maps: expected NAME{' / NAME'.join(DISPARITY_SUFFIXES)}")
+        self.answers_right = bool(_maps(self.right))
         digest = hashlib.sha256()
         for path in (*maps, *_maps(self.right), *_maps(self.confidence)):
             digest.update(str(path.relative_to(folder)).encode() + b"\0")
@@ -117,7 +120,7 @@ def _weighed(disparity: np.ndarray, disagreement: np.ndarray, valid: np.ndarray)
 
 
 def _maps(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in DISPARITY_SUFFIXES and path.is_file())
+    return sorted(files_below(folder, DISPARITY_SUFFIXES))
 
 
 def _read(folder: Path, name: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -58,7 +58,7 @@ def read_log(path: str | Path, x_key: str = "step") -> dict[str, Curve]:
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line) if line.strip() else {}
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             if number == len(lines):
                 break
             raise UserError(f"{path}: line {number} is not JSON: is this the log.jsonl of a run?") from None

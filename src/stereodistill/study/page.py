@@ -11,6 +11,7 @@ from typing import Any
 from stereodistill.data import open_dataset
 from stereodistill.evaluation import load_source
 from stereodistill.io.files import write_bytes
+from stereodistill.io.lock import one_per_out
 from stereodistill.report import Cell, Column, GalleryRow, Row, Table, gallery_row, write_report
 from stereodistill.study.plan import Claim, Study, StudyRow
 from stereodistill.study.run import Results, Runner
@@ -149,6 +150,7 @@ def _pictures(study: Study, rows: Sequence[StudyRow], runner: Runner) -> list[Ga
     ]
 
 
+@one_per_out
 def run_study(
     study: Study,
     out: str | Path,

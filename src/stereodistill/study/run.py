@@ -17,7 +17,7 @@ from stereodistill.errors import UserError
 from stereodistill.evaluation import evaluate
 from stereodistill.fitting.judge import typical_rig
 from stereodistill.fitting.show import say, train_shown
-from stereodistill.io.files import write_bytes
+from stereodistill.io.files import read_json, write_bytes
 from stereodistill.labels.make import label
 from stereodistill.study.pace import Job, Pace
 from stereodistill.study.plan import Study, StudyRow, World
@@ -101,7 +101,7 @@ class Runner:
         asked = _fingerprint([weights, data, self.study.protocol, self._print_of_world(self.study.judge)])
         path = self.out / "results" / f"{asked}.json"
         if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))
+            return read_json(path, "delete it, it is made again")
         say(f"judging {row.name} (seed {seed})", self.progress)
         result = evaluate(
             data=data, protocol=self.study.protocol, weights=weights, device=self.device, progress=self.progress
@@ -201,4 +201,9 @@ def _fingerprint(value: Any) -> str:
 def _elapsed_s(folder: Path) -> float | None:
     """How long the stage in `folder` took; None when it is not finished."""
     done = folder / DONE
-    return json.loads(done.read_text(encoding="utf-8"))["elapsed_s"] if done.is_file() else None
+    if not done.is_file():
+        return None
+    elapsed_s = read_json(done, "delete it, the stage goes on from its last step").get("elapsed_s")
+    if not isinstance(elapsed_s, int | float):
+        raise UserError(f"{done}: expected elapsed_s; delete it, the stage goes on from its last step")
+    return elapsed_s

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from stereodistill.errors import UserError
+from stereodistill.io.images import MAX_PIXELS
+from stereodistill.io.memory import refuse_larger_than_memory
 from stereodistill.synth.batch import SynthBatch
 from stereodistill.synth.dataset import SynthDataset
 
@@ -23,6 +25,9 @@ KINDS = {
     "room": "stereodistill.synth.room.world",
 }
 """Kind -> module with `render(*, seed, indices, size, device, config, photos) -> SynthBatch`."""
+
+BYTES_PER_PIXEL = 100
+"""What drawing one pair takes at its peak (measured)."""
 
 __all__ = ["KINDS", "SynthBatch", "SynthDataset", "render"]
 
@@ -46,6 +51,15 @@ def render(
         raise UserError(f"unknown procedural world {kind!r}: choose one of {', '.join(KINDS)}")
     if min(size) < 32:
         raise UserError(f"size {size[0]} x {size[1]} is too small for a procedural world: give at least 32 x 32")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UserError(
+            f"size {size[0]} x {size[1]} is too large: at most {MAX_PIXELS / 1e6:.0f} megapixels are rendered"
+        )
+    refuse_larger_than_memory(
+        len(indices) * size[0] * size[1] * BYTES_PER_PIXEL,
+        f"rendering {len(indices)} pairs of {size[0]} x {size[1]} pixels",
+        "give a smaller size",
+    )
     world = importlib.import_module(KINDS[kind])
     if isinstance(config, dict):
         config = getattr(world, f"{kind.title()}Config").parse(config, f"world {kind}")

@@ -21,7 +21,7 @@ from stereodistill.weights.header import WeightsHeader
 from stereodistill.weights.store import read_header, save_weights
 
 PREFIX = "module.model."
-MONO_SIZE = (256, 512)
+MONO_SIZE, STEREO_SIZE = (256, 512), (384, 1280)
 """Size (height, width) that the released mono networks were trained at."""
 NOTES = "imported from a checkpoint released with Guo et al. (ECCV 2018)"
 
@@ -45,7 +45,7 @@ def import_released(file: str | Path, out: str | Path) -> WeightsHeader:
     header = WeightsHeader(
         architecture="dispnet" if kind == "stereo" else "vgg_mono",
         kind=kind,
-        input_size=MONO_SIZE if kind == "mono" else None,
+        input_size=MONO_SIZE if kind == "mono" else STEREO_SIZE,
         # The files came without a licence statement of their own.
         licence="see the authors' release",
         notes=NOTES,

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from stereodistill.config import Config
 from stereodistill.errors import UserError
@@ -56,6 +56,15 @@ class WeightsHeader(Config):
         if rig is not None and not all(math.isfinite(rig[key]) and rig[key] > 0 for key in needed):
             raise ValueError("focal_px, baseline_m and width must be positive; an unknown rig is null")
         return rig
+
+    @model_validator(mode="after")
+    def _source_keeps_its_licence(self) -> WeightsHeader:
+        source = self.options.get("source")
+        if isinstance(source, dict) and source.get("licence", self.licence) != self.licence:
+            raise ValueError(
+                f"trained from {source.get('id')} under {source['licence']}, so its licence is not {self.licence}"
+            )
+        return self
 
     def training_rig(self) -> Rig | None:
         """The rig whose metres the network learned; None when unknown."""

@@ -10,7 +10,7 @@ from stereodistill.errors import UserError
 
 TENSORS, CONFIG = "model.safetensors", "config.json"
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def tensor_file(source: str | Path) -> Path:
@@ -18,12 +18,17 @@ def tensor_file(source: str | Path) -> Path:
     path = Path(source)
     if path.is_dir():
         return _inside(path)
+    if path.suffix.lower() == ".onnx":
+        raise UserError(
+            f"{path}: an ONNX file is for ONNX Runtime and other programs; give the weights folder that it was "
+            f"exported from ({TENSORS} and {CONFIG}), or weights in safetensors"
+        )
     if path.is_file():
         return path
     folders = shipped()
     if str(source) in folders:
         return folders[str(source)] / TENSORS
-    if isinstance(source, str) and _HUB_ID.fullmatch(source) and path.suffix not in (".safetensors", *PICKLE_SUFFIXES):
+    if isinstance(source, str) and HUB_ID.fullmatch(source) and path.suffix not in (".safetensors", *PICKLE_SUFFIXES):
         return _inside(_download(source))
     raise UserError(
         f"no weights {str(source)!r}: expected a folder, a .safetensors file, a Hugging Face id "

@@ -21,22 +21,26 @@ from stereodistill.weights.header import FORMAT, WeightsHeader, header_text, par
 from stereodistill.weights.locate import CONFIG, PICKLE_SUFFIXES, TENSORS, first_line, shipped, tensor_file
 
 _METADATA_KEY = "stereodistill"
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+"""How the numbers of a network may be stored."""
 
 
 def save_weights(folder: str | Path, model: Any, header: WeightsHeader, half: bool = False) -> Path:
     """Write `folder/model.safetensors` and `folder/config.json`, each whole or not at all.
 
     Architecture, kind and options are taken from the model.  `half` stores floating tensors as float16.
-    Raises UserError when a tensor is not finite (in float16 when `half`) or the disk refuses.
+    Raises UserError when a tensor is not finite (in float16 when `half`), the header gives what was trained from a
+    foreign model another licence than that model's, or the disk refuses.
     """
     folder = Path(folder)
     own = {"architecture": model.name, "kind": model.kind, "options": dict(model.options)}
-    header = header.model_copy(update={"version": __version__, **own, "format": FORMAT})
+    values = header.model_dump() | {"version": __version__, **own, "format": FORMAT}
+    header = WeightsHeader.parse(values, f"weights for {folder}")
     tensors = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
     _check_finite(tensors, f"weights for {folder}")
     text = header_text(header)
     # Not save_file: its files can be read by their owner alone.
-    write_bytes(folder / TENSORS, save(tensors, metadata={"format": "pt", _METADATA_KEY: text}))
+    write_bytes(folder / TENSORS, _in_order(save(tensors, metadata={"format": "pt", _METADATA_KEY: text})))
     write_bytes(folder / CONFIG, text.encode("utf-8"))
     return folder
 
@@ -110,7 +114,7 @@ def _read_header(file: Path, *, is_folder: bool) -> WeightsHeader:
         text = config.read_text(encoding="utf-8", errors="replace")
     try:
         values = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of more digits than Python reads
         raise UserError(f"{origin}: not readable JSON: {first_line(error)}") from error
     return parse_header(values, origin)
 
@@ -120,7 +124,7 @@ def _metadata(file: Path) -> Mapping[str, str]:
     try:
         with safe_open(str(file), framework="pt") as handle:
             return handle.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"{file}: not a whole safetensors file ({first_line(error)}): copy or download it again"
         ) from error
@@ -131,7 +135,7 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     try:
         with safe_open(str(file), framework="pt") as handle:
             return {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"{file}: not a whole safetensors file ({first_line(error)}): copy or download it again"
         ) from error
@@ -159,6 +163,9 @@ def _check_same(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], f
         raise UserError(f"{file}: {len(extra)} tensors too many, first {extra[0]!r}: weights of another architecture?")
     for name, tensor in expected.items():
         found = tensors[name]
+        if found.is_floating_point() and found.dtype not in FLOATS:
+            known = ", ".join(str(dtype).removeprefix("torch.") for dtype in FLOATS)
+            raise UserError(f"{file}: {name!r} is stored as {found.dtype}: expected {known}; convert the weights")
         if found.shape != tensor.shape or found.is_floating_point() != tensor.is_floating_point():
             raise UserError(
                 f"{file}: {name!r} is {found.dtype} {tuple(found.shape)}, expected {tensor.dtype} {tuple(tensor.shape)}"
@@ -171,6 +178,16 @@ def _check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
             raise UserError(
                 f"{what}: {name!r} holds NaN or infinite values: the training diverged or the file is damaged"
             )
+
+
+def _in_order(blob: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library writes them in another order each time."""
+    end = 8 + int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8:end])
+    metadata = dict(sorted(header.pop("__metadata__").items()))
+    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + blob[end:]
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:

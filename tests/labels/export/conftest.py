@@ -57,9 +57,9 @@ def _write(root: Path, *, names: tuple[str, ...] = NAMES, with_rig: bool = True)
             shifted = disparity + rig.doffs_px
             metres = rig.focal_px * rig.baseline_m / np.where(disparity > 0, shifted, 1)
             depth_m[name, view] = np.where(disparity > 0, metres, 0)
-            write_label(root, name, view, disparity.astype(np.float32), confidence.astype(np.float32))
             grey = np.full((height, width), 10 * index + (view == "right"), np.uint8)
             write_image(root / view / f"{name}{PHOTO[folder]}", grey)
+            write_label(root, name, view, disparity.astype(np.float32), confidence.astype(np.float32))
         if with_rig:
             write_rig(root / "rig" / f"{name}.json", rig)
     header = LabelsHeader(teacher="test", teacher_hash="0123", num_pairs=len(names), num_labelled=len(names))

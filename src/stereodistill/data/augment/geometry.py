@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from stereodistill.ops.geometry import swap_pair
-from stereodistill.ops.resize import resize_disparity, resize_image, resize_mask
+from stereodistill.ops.resize import resize_image, resize_mask, resize_truth
 from stereodistill.types import Image, StereoPair, View
 
 Size = tuple[int, int]
@@ -34,11 +34,8 @@ def _resize_view(view: View, size: Size) -> View:
     seen = torch.ones(1, *size, dtype=torch.bool) if view.seen.all() else resize_mask(view.seen, size)
     if not view.disparity.any():
         return View.unlabelled(image, seen)
-    disparity = resize_disparity(view.disparity, size, mode="crisp")
-    known = disparity > 0
-    if not torch.equal(view.valid, view.disparity > 0):  # else the mask says nothing that the values do not
-        known = resize_mask(view.valid, size) & known
-    return View(image=image, disparity=disparity, valid=known, seen=seen)
+    disparity, valid = resize_truth(view.disparity, view.valid, size)
+    return View(image=image, disparity=disparity, valid=valid, seen=seen)
 
 
 def _resize_image(image: Image, size: Size) -> Image:

@@ -146,7 +146,7 @@ def find_frames(root: Path) -> list[tuple[str, str, str, int]]:
         for folder in root.glob(f"*/*_drive_*_sync/{camera}/data"):
             drive = folder.parents[1].name.removesuffix("_sync").rpartition("_drive_")
             stems = (path.stem for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
-            found |= {(drive[0], drive[2], "l", int(stem)) for stem in stems if stem.isdigit()}
+            found |= {(drive[0], drive[2], "l", int(stem)) for stem in stems if stem.isdecimal()}
     return sorted(found)
 
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereodistill.errors import UserError
+from stereodistill.models.layers import in_float32
 from stereodistill.ops.correlation import correlation_1d
 from stereodistill.ops.geometry import pad_to_multiple, unpad
 from stereodistill.types import Prediction
@@ -79,8 +80,8 @@ class DispNet(nn.Module):
         conv5 = self.conv5(conv4)
         features = self._decode(self.conv6(conv5), (None, conv1[:batch], conv2[:batch], conv3, conv4, conv5))
         scales = features[:NUM_SCALES]
-        disparities = [OUTPUT_PX * self.get_submodule(f"disp{s}")(f).float() for s, f in enumerate(scales)]
-        logits = [self.get_submodule(f"visible{s}")(f).float() for s, f in enumerate(scales)]
+        disparities = [OUTPUT_PX * in_float32(self.get_submodule(f"disp{s}"), f) for s, f in enumerate(scales)]
+        logits = [in_float32(self.get_submodule(f"visible{s}"), f) for s, f in enumerate(scales)]
         return Prediction(
             disparities=cropped(disparities, size), visible_logits=cropped(logits, size), features=tuple(features)
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stereodistill.errors import UserError
 from stereodistill.models.guo2018.dispnet import share_of
+from stereodistill.models.layers import in_float32
 from stereodistill.ops.geometry import pad_to_multiple
 from stereodistill.types import Prediction
 
@@ -67,18 +68,21 @@ class PsmNet(nn.Module):
         start = start + self.residual(start)
         x, first, before, scores = start, None, None, []
         for hourglass, head in zip(self.hourglasses, self.heads):
+            assert isinstance(head, nn.Sequential)
             x, inner, before = hourglass(x, first, before)
             first = inner if first is None else first
             x = x + start
-            scores.append(head(x) if not scores else head(x) + scores[-1])
+            score = in_float32(head[-1], head[:-1](x))
+            scores.append(score if not scores else score + scores[-1])
         return scores
 
     def _expectation(self, scores: Tensor) -> Tensor:
         """Mean displacement under the softmax of the scores, enlarged to pixels (B, 1, H, W) first."""
         size = [CELL_PX * side for side in scores.shape[-3:]]
-        fine = F.interpolate(scores.float(), size=size, mode="trilinear", align_corners=False).squeeze(1)
+        fine = F.interpolate(scores, size=size, mode="trilinear", align_corners=False).squeeze(1)
         disparities = torch.arange(size[0], device=fine.device, dtype=fine.dtype)
-        return torch.einsum("bdhw,d->bhw", fine.softmax(dim=1), disparities).unsqueeze(1)
+        with torch.autocast(fine.device.type, enabled=False):
+            return torch.einsum("bdhw,d->bhw", fine.softmax(dim=1), disparities).unsqueeze(1)
 
 
 class Features(nn.Module):

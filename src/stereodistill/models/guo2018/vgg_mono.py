@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from stereodistill.errors import UserError
 from stereodistill.models.guo2018.dispnet import SLOPE, cropped, share_of, start_xavier
-from stereodistill.models.layers import upsample_to
+from stereodistill.models.layers import in_float32, upsample_to
 from stereodistill.ops.geometry import pad_to_multiple
 from stereodistill.types import Prediction
 
@@ -82,7 +82,7 @@ class VggMono(nn.Module):
             x = self.get_submodule(f"conv{number}")(x)
             encoded.append(x)
         outputs, features = self._decode(encoded)
-        disparities = [OUTPUT_SHARE * size[1] * output.float() for output in outputs]
+        disparities = [OUTPUT_SHARE * size[1] * output for output in outputs]
         return Prediction(disparities=cropped(disparities, size), features=tuple(features))
 
     def _decode(self, encoded: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -92,10 +92,10 @@ class VggMono(nn.Module):
             x = self.get_submodule(f"upconv{level}")(x)
             parts = [x, encoded[level - 1]] if level else [x]
             if outputs:
-                parts.append(upsample_to(outputs[-1], x))
+                parts.append(upsample_to(outputs[-1], x).to(x.dtype))
             x = self.get_submodule(f"iconv{level}")(torch.cat(parts, dim=1))
             if level < NUM_SCALES:
-                outputs.append(self.get_submodule(f"disp{level}")(x))
+                outputs.append(in_float32(self.get_submodule(f"disp{level}"), x))
             features.append(x)
         return outputs[::-1], features[::-1]
 

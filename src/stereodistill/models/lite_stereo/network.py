@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereodistill.models.layers import Residual, Up, conv
+from stereodistill.models.layers import Residual, Up, conv, in_float32
 from stereodistill.models.lite_stereo.aggregation import Aggregation, Propagation, VolumeAggregation, unit_groups
 from stereodistill.ops.border import continue_left
 from stereodistill.ops.correlation import correlation_1d, local_correlation_1d
@@ -161,8 +161,8 @@ class Refinement(nn.Module):
         left, right = self.project(left), self.project(right)
         near = self._local_correlation(left, right, half.detach() / 2)
         up_context = F.interpolate(self.context(context), scale_factor=2, mode="nearest")
-        out = self.head(self.body(torch.cat([left, up_context, near, half.detach().to(left.dtype) / 64], dim=1)))
-        delta, visible, up_logits = out.float().split([1, 1, 36], dim=1)
+        body = self.body(torch.cat([left, up_context, near, half.detach().to(left.dtype) / 64], dim=1))
+        delta, visible, up_logits = in_float32(self.head, body).split([1, 1, 36], dim=1)
         return F.softplus(half + delta, beta=4.0), up_logits, visible
 
     def _local_correlation(self, left: Tensor, right: Tensor, disparity_half: Tensor) -> Tensor:

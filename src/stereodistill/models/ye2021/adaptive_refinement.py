@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereodistill.errors import UserError
+from stereodistill.models.layers import in_float32
 from stereodistill.models.ye2021.encoders import conv_elu, convolve
 
 HIDDEN = (64, 64, 32, 32)
@@ -35,12 +36,11 @@ class AdaptiveRefinement(nn.Module):
 
     def forward(self, feature: Tensor, maps: Tensor) -> Tensor:
         """Feature (B, C, H, W) and maps (B, M, H, W) -> refined maps (B, M, H, W), float32."""
-        logits = self.kernels(self.body(torch.cat([feature, maps.to(feature.dtype)], dim=1))).float()
+        logits = in_float32(self.kernels, self.body(torch.cat([feature, maps.to(feature.dtype)], dim=1)))
         logits = logits.unflatten(1, (maps.shape[1], KERNEL**2))
         weights = (-logits.square() if self.negative_square else logits).softmax(dim=2)
         refined = (weights * neighbours(maps.float())).sum(dim=2)
-        with torch.autocast(refined.device.type, enabled=False):  # bfloat16 would cost half a per cent of the disparity
-            return self.last(refined)
+        return in_float32(self.last, refined)
 
 
 def neighbours(maps: Tensor) -> Tensor:

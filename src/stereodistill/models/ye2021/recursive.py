@@ -30,7 +30,8 @@ class Recursive(nn.Module):
     Options: `error_map` shows the stereo network where the estimate does not explain the left image (figure; the
     released code does without); `refine` ends each pass with the adaptive refinement; `residual` says which passes
     correct the estimate they are given instead of replacing it: `always`, `later` (all but the first) or `none`;
-    `mono` is {name, options} of any mono network; `encoder`, `base`, `norm` as in `recursive_mono`.
+    `mono` is {name, options} of any mono network; `encoder`, `base`, `norm` as in `recursive_mono`.  The two networks
+    learn together: what a pass gets wrong moves the passes and the mono network before it too, unless `cut_gradients`.
     """
 
     name = "recursive"
@@ -47,6 +48,7 @@ class Recursive(nn.Module):
         base: int = 64,
         norm: bool = False,
         mono: dict[str, Any] | None = None,
+        cut_gradients: bool = False,
     ):
         super().__init__()
         if num_recursions < 1:
@@ -64,6 +66,7 @@ class Recursive(nn.Module):
             "base": base,
             "norm": norm,
             "mono": {"name": self.mono.name, "options": self.mono.options},
+            "cut_gradients": cut_gradients,
         }
         self.first_residual = {"always": 0, "later": 1, "none": num_recursions}[residual]
         self.encoder = make_encoder(encoder, 11 if error_map else 8, base, norm)
@@ -71,10 +74,12 @@ class Recursive(nn.Module):
         self.refinement = AdaptiveRefinement(base // 4, weights=refinement_weights, norm=norm) if refine else None
 
     def forward(self, left: Tensor, right: Tensor) -> Prediction:
-        """See the class; gradients do not flow from one estimate into the one before it."""
+        """See the class."""
         estimates = [two_views(self.mono, left, right, getattr(self.mono, "sees_both_views", False))]
         for number in range(self.options["num_recursions"]):
-            shares = [share.detach() for share in as_shares(estimates[-1], left)]
+            shares = as_shares(estimates[-1], left)
+            if self.options["cut_gradients"]:
+                shares = [share.detach() for share in shares]
             estimates.append(self._pass(left, right, shares, number >= self.first_residual))
         return replace(estimates[-1], earlier=tuple(estimates[:-1]))
 

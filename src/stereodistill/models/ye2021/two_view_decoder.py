@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from stereodistill.models.layers import upsample_to
+from stereodistill.models.layers import in_float32, upsample_to
 from stereodistill.models.ye2021.encoders import conv_elu, convolve
 from stereodistill.types import Prediction
 
@@ -56,9 +56,8 @@ class TwoViewDecoder(nn.Module):
             x = self.fuse[scale](torch.cat(parts, dim=1))
             decoded.insert(0, x)
             if scale < NUM_SCALES:
-                # In float32: the offset would cost bfloat16 a per cent of the disparity.
                 offset = INITIAL_LOGIT if offsets is None else offsets[scale]
-                shares.insert(0, (self.heads[scale](x).float() + offset).sigmoid())
+                shares.insert(0, (in_float32(self.heads[scale], x) + offset).sigmoid())
         return shares, decoded
 
 
