@@ -75,12 +75,19 @@ class View:
     image: Image
     disparity: Disparity
     valid: Mask
+    seen: Mask = None  # type: ignore[assignment]  # left out = everything, filled in at once
+    """False where the picture is empty: rectification had nothing to put there."""
+
+    def __post_init__(self) -> None:
+        if self.seen is None:  # pyright: ignore[reportUnnecessaryComparison]
+            object.__setattr__(self, "seen", torch.ones_like(self.valid))
 
     @classmethod
-    def unlabelled(cls, image: Image) -> View:
+    def unlabelled(cls, image: Image, seen: Mask | None = None) -> View:
         """A view whose disparity is not known anywhere."""
         blank = torch.zeros_like(image[..., :1, :, :])
-        return cls(image=image, disparity=blank, valid=torch.zeros_like(blank, dtype=torch.bool))
+        valid = torch.zeros_like(blank, dtype=torch.bool)
+        return cls(image=image, disparity=blank, valid=valid, seen=torch.ones_like(valid) if seen is None else seen)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> View:
         """Apply one tensor function (indexing, device move, padding) to every field."""

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMON = ("--device", "--seed", "--help")
 OPTIONS = {
     "demo": ("--out",),
+    "calibrate": ("--board", "--square-mm", "--out", "--pattern", "--model", "--layout", "--json"),
     "check": ("--json", "--layout"),
     "fit": ("--out", "--focal-px", "--baseline-m", "--teacher", "--student", "--finetune", "--minutes", "--epochs",
             "--val-fraction", "--then", "--resume"),

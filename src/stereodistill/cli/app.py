@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stereodistill.cli import footage, learning, network, studies
+from stereodistill.cli import calibration, footage, learning, network, rectifying, studies
 
 
 class Stopped(BaseException):
@@ -67,6 +67,8 @@ def _about(
 
 for _verb in (
     learning.demo,
+    calibration.calibrate,
+    rectifying.rectify,
     footage.check,
     learning.fit,
     footage.label,

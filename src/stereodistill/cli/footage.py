@@ -57,7 +57,15 @@ def check(
     check_device(device, seed)
     rig = rig_of(focal_px, baseline_m, width)
     with progress("checking") as report:
-        found = check_dataset(data, layout=layout, rig=rig, limit=limit, progress=report)
+        try:
+            found = check_dataset(data, layout=layout, rig=rig, limit=limit, progress=report)
+        except UserError:
+            from stereodistill.cameras.recording import check_recording
+
+            recording = check_recording(data)
+            if recording is None:
+                raise
+            found = recording
     options = {"layout": None if layout == "auto" else layout, "focal-px": focal_px, "baseline-m": baseline_m,
                "width": width}  # fmt: skip
     echo(*_findings(found), _verdict(found, data, options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,10 @@ def fit(
     ] = 0.1,
     layout: Layout = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run in --out.")] = False,
+    calibration: Annotated[
+        str | None,
+        typer.Option("--calibration", help="DATA is raw footage of these cameras: rectify it first (see rectify)."),
+    ] = None,
     device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
@@ -88,14 +93,16 @@ def fit(
     with if_stopped(lambda: f"labels and checkpoints so far are in {out}; the same command with --resume goes on"):
         summary = fit_student(
             data, out, teacher=teacher, student=student, rig=rig, finetune=finetune, minutes=minutes, epochs=epochs,
-            val_fraction=val_fraction, then=then, layout=layout, resume=resume, device=device, seed=seed, progress=True,
+            val_fraction=val_fraction, then=then, layout=layout, resume=resume, calibration=calibration, device=device,
+            seed=seed, progress=True,
         )  # fmt: skip
     echo(
         *_scores(summary["held_out"]),
         f"ONNX: {out / summary['onnx'] if summary['onnx'].endswith('.onnx') else summary['onnx']}",
     )
     echo(f"Report: {out}/report.html   metrics: {out}/metrics.json   weights: {out}/weights",
-         f"Next: stereodistill predict PHOTO --weights {out}/weights --out predictions")  # fmt: skip
+         f"Next: stereodistill predict PHOTO --weights {out}/weights"
+         f"{f' --calibration {shlex.quote(calibration)}' if calibration else ''} --out predictions")  # fmt: skip
 
 
 def train(

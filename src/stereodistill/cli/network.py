@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +25,9 @@ from stereodistill.cli.options import (
     rig_of,
 )
 from stereodistill.errors import UserError
+
+if TYPE_CHECKING:
+    from stereodistill.cameras.one_view import RawCamera
 
 GENERAL = "lite0_mono"
 """Shipped mono weights that need no footage."""
@@ -46,6 +50,10 @@ def predict(
     ] = None,
     focal_px: FocalPx = None,
     width: Width = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option("--calibration", help="The photos come raw from the left camera of this rig: undistort them."),
+    ] = None,
     post_process: Annotated[
         bool, typer.Option("--post-process", help="Fuse with the answer for the mirror image: twice the time.")
     ] = False,
@@ -71,9 +79,27 @@ def predict(
         )
     if not isinstance(predictor, MonoPredictor):
         raise UserError(f"{weights} is a stereo network: `stereodistill match LEFT RIGHT --out FILE` takes two views")
+    camera = _raw_camera(calibration, focal_px, predictor.header.rectified)
     with if_stopped(lambda: f"finished maps are in {out}"):
-        num, kinds = predict_all(found, predictor, out, kinds, focal_px, width, post_process)
+        num, kinds = predict_all(found, predictor, out, kinds, focal_px, width, post_process, camera)
     echo(f"{_images(num)} -> {', '.join(f'{out}/{kind}' for kind in kinds)}")
+
+
+def _raw_camera(calibration: str | None, focal_px: float | None, is_from_rectified: bool) -> RawCamera | None:
+    """The camera whose photos must be undistorted; without one, a word where the network needs that."""
+    if calibration is None:
+        if is_from_rectified:
+            message = (
+                "these weights learned from rectified pictures of a raw camera: its raw photos need --calibration, "
+                "else depth is off towards the edges (pictures that are rectified already do not)"
+            )
+            warnings.warn(message, stacklevel=2)
+        return None
+    if focal_px is not None:
+        raise UserError("the camera was given twice: give either --calibration or --focal-px")
+    from stereodistill.cameras.one_view import RawCamera
+
+    return RawCamera(calibration)
 
 
 def evaluate(

@@ -7,11 +7,12 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from stereodistill.cameras.one_view import RawCamera
 from stereodistill.cli.options import refuse_width_alone
 from stereodistill.data.layouts import list_images, pair_name
 from stereodistill.errors import UserError
@@ -80,8 +81,12 @@ def predict_all(
     focal_px: float | None,
     width: int | None,
     post_process: bool = False,
+    camera: RawCamera | None = None,
 ) -> tuple[int, Sequence[str]]:
-    """Write `out/KIND/NAME.*` for every photo; returns their number and the kinds that were written."""
+    """Write `out/KIND/NAME.*` for every photo; returns their number and the kinds that were written.
+
+    `camera`: the photos are raw ones of it; they are undistorted, and the maps are those of the undistorted pictures.
+    """
     refuse_width_alone(focal_px, width)
     if not kinds:
         kinds = ("depth16", "color") if predictor.training_rig is not None else ("disparity", "color")
@@ -93,7 +98,13 @@ def predict_all(
     done = 0
     with progress("predicting") as report:
         for name, image in photos.images:
+            seen = None
+            if camera is not None:
+                image, seen, focal_px = camera.undistorted(image)
+                width = image.shape[1]
             depth: DepthMap = predictor.predict(image, focal_px=focal_px, width=width, post_process=post_process)
+            if seen is not None:  # nothing is known about what the camera did not see
+                depth = replace(depth, disparity_px=np.where(seen, depth.disparity_px, 0))
             for kind in kinds:
                 depth.save(out / kind / f"{name}{FILES[kind]}")
             done += 1

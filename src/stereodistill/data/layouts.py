@@ -17,13 +17,15 @@ from stereodistill.data.rigs import Calibration, own_calibration, shared_calibra
 from stereodistill.errors import UserError
 from stereodistill.io.images import IMAGE_SUFFIXES
 from stereodistill.io.listing import files_below
+from stereodistill.io.seen import SIDES, seen_path
 from stereodistill.types import OwnWidthRig, Rig
 
 LAYOUTS = ("auto", "folder", "kitti", "csv", "pair", "sbs")
 UNDERSTOOD = (
     "left/NAME.png + right/NAME.png, a KITTI tree (image_02/data + image_03/data, image_2 + image_3, "
     "image_0 + image_1), a CSV file with columns left,right, one folder with left*/right* images, "
-    "or a side-by-side video or image folder (layout 'sbs')"
+    "or a side-by-side video or image folder (layout 'sbs'); recordings of raw cameras (ROS bags, EuRoC) become "
+    "pairs by `stereodistill rectify`"
 )
 TRUTH_SUFFIXES = (".png", ".pfm", ".npy")
 _MAX_DEPTH = 3
@@ -39,6 +41,9 @@ class PairFiles:
     disparity: Path | None = None
     disparity_right: Path | None = None
     calibration: Calibration | Rig | OwnWidthRig | None = None
+    seen: Path | None = None
+    """Mask of what the left camera has seen, and below of the right one; None = everything (`io.seen`)."""
+    seen_right: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ def _from_views(folder: Path, root: Path, views: _Views, prefix: str) -> Found:
     truth = _first_truth(folder, views.truth)
     truth_right = _first_truth(folder, views.truth_right)
     shared = shared_calibration(folder, root, views.cameras)
+    seen, seen_right = (_shared_seen(folder, root, side) for side in SIDES)
     found = Found(unpaired=[left.get(stem) or right[stem] for stem in sorted(left.keys() ^ right.keys())])
     for stem in sorted(left.keys() & right.keys(), key=natural_key):
         found.pairs.append(
@@ -163,9 +169,17 @@ def _from_views(folder: Path, root: Path, views: _Views, prefix: str) -> Found:
                 disparity=truth.get(stem),
                 disparity_right=truth_right.get(stem),
                 calibration=own_calibration(folder, stem, views.cameras) or shared,
+                seen=seen,
+                seen_right=seen_right,
             )
         )
     return found
+
+
+def _shared_seen(folder: Path, root: Path, side: str) -> Path | None:
+    """The mask of the sequence in `folder`, else of the tree `root` above it."""
+    inside = (p for p in (folder, *folder.parents) if p == root or root in p.parents)
+    return next((path for p in inside if (path := seen_path(p, side)).is_file()), None)
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...] | frozenset[str]) -> dict[str, Path]:

@@ -13,6 +13,7 @@ from stereodistill.data.rigs import rig_at
 from stereodistill.errors import UserError
 from stereodistill.io.disparity import read_disparity_window
 from stereodistill.io.images import ChooseWindow, Window, read_image_window
+from stereodistill.io.seen import read_seen
 from stereodistill.types import StereoPair, View
 
 
@@ -63,18 +64,27 @@ def read_pair(files: PairFiles, window: ChooseWindow | None = None) -> StereoPai
         )
     part = choose(size)
     views = [
-        _view(torch.from_numpy(image), truth, part, size)
-        for image, truth in ((left, files.disparity), (right, files.disparity_right))
+        _view(torch.from_numpy(image), truth, seen, part, size)
+        for image, truth, seen in (
+            (left, files.disparity, files.seen),
+            (right, files.disparity_right, files.seen_right),
+        )
     ]
     rig = replace(rig_at(files.calibration, size), width=part.width)
     return StereoPair(left=views[0], right=views[1], rig=rig, name=files.name)
 
 
-def _view(image: torch.Tensor, truth: Path | None, window: Window, size: Size) -> View:
+def _view(image: torch.Tensor, truth: Path | None, mask: Path | None, window: Window, size: Size) -> View:
+    seen = None if mask is None else torch.from_numpy(window.cut(read_seen(mask, size)).copy())[None]
     if truth is None:
-        return View.unlabelled(image)
-    disparity, valid = read_disparity_window(truth, window_of_truth(window, size, truth))
-    return View(image=image, disparity=torch.from_numpy(disparity)[None], valid=torch.from_numpy(valid)[None])
+        return View.unlabelled(image, seen)
+    disparity, valid = (
+        torch.from_numpy(part)[None] for part in read_disparity_window(truth, window_of_truth(window, size, truth))
+    )
+    if seen is None:
+        return View(image=image, disparity=disparity, valid=valid)
+    valid = valid & seen
+    return View(image=image, disparity=disparity * valid, valid=valid, seen=seen)
 
 
 def _shown(size: Size) -> str:

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stereodistill.cameras.output import is_rectified
+from stereodistill.cameras.rectify import RectifyOptions, SourceOptions, rectify
 from stereodistill.data import StereoDataset, check_dataset, open_dataset
 from stereodistill.data.layouts import pair_name
 from stereodistill.errors import UserError
@@ -43,6 +45,7 @@ def fit(
     val_fraction: float = 0.1,
     then: str | None = None,
     resume: bool = False,
+    calibration: str | Path | None = None,
     device: str = "auto",
     seed: int = 0,
     progress: bool = False,
@@ -61,11 +64,15 @@ def fit(
         then: a second, smaller student, which is the one that is written: it learns from the teacher where that can be
             trusted, and from `student` everywhere else.
         resume: go on with the run that `out` holds, from its last checkpoint; all else must be as at its start.
+        calibration: of raw cameras (see `cameras.read_calibration`); `data` is then raw footage, which is rectified to
+            `out/pairs` first.
 
     Raises:
         UserError: data that `check` finds unfit, a folder that holds another run, anything unusable.
     """
     start_s, out = time.monotonic(), Path(out)
+    if calibration is not None:
+        data, layout = _rectified(data, calibration, out, layout, rig, progress), "auto"
     asked = Asked(
         data=pair_name(Path(data)), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig),
         finetune=finetune, minutes=minutes, epochs=epochs, val_fraction=val_fraction, then=then,
@@ -83,10 +90,24 @@ def fit(
         matcher = finetune_teacher(out / "teacher", network, dataset, plan, resume, device, progress)
     say(f"labelling {len(dataset)} pairs with the teacher {matcher.name}", progress)
     label(dataset, matcher, out / "labels", device=device, progress=progress)
-    course = Course(dataset, out / "labels", matcher.hash, resume, device, progress, start_s)
+    course = Course(dataset, out / "labels", matcher.hash, resume, device, progress, start_s, is_rectified(Path(data)))
     fill = second_teacher(out, plan, course) if then else None
     plan = course.train("training the student", out, plan, fill)
     return _finish(out, dataset, plan, matcher, start_s, device, progress)
+
+
+def _rectified(
+    source: str | Path, calibration: str | Path, out: Path, layout: str, rig: Rig | OwnWidthRig | None, progress: bool
+) -> Path:
+    """Pairs made of raw footage, or what is missing of them."""
+    if rig is not None:
+        raise UserError("the rig was given twice: a calibration of the raw cameras says what that of the pairs is")
+    options = RectifyOptions(source=SourceOptions(layout=layout))
+    with show_progress("rectifying", progress) as report:
+        done = rectify(source, calibration, out / "pairs", options, report=report)
+    for line in done.lines():
+        say(line, progress)
+    return done.out
 
 
 def _plain(rig: Rig | OwnWidthRig | None) -> dict[str, float] | None:

@@ -43,6 +43,8 @@ class Course:
     progress: bool
     start_s: float
     """When the run began, on the monotonic clock."""
+    rectified: bool = False
+    """The pairs were made by `rectify`."""
 
     def train(self, doing: str, out: Path, plan: FitPlan, fill: Path | None = None, share: float = 1.0) -> FitPlan:
         """Train the student of `plan` in `out`; returns the plan, which knows the number of steps now.
@@ -68,7 +70,12 @@ class Course:
             device=self.device,
             samples=samples,
             validate=validation(val, plan.size),
-            header={"rig": rig, "teacher_hash": self.teacher_hash, **(inherited(fill) if fill else {})},
+            header={
+                "rig": rig,
+                "teacher_hash": self.teacher_hash,
+                "rectified": self.rectified,
+                **(inherited(fill) if fill else {}),
+            },
             start=match_scale(samples, plan.size) if recipe.model.weights else None,
         )
         return plan

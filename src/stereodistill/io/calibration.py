@@ -32,7 +32,7 @@ CALIBRATION_NAMES = (
 
 
 class RigFile(Config):
-    """The four keys of rig.json; `focal_px` and `doffs_px` hold at an image width of `width`."""
+    """The keys of rig.json; all in pixels hold at an image width of `width`."""
 
     model_config = ConfigDict(strict=True)
 
@@ -40,6 +40,8 @@ class RigFile(Config):
     baseline_m: FiniteFloat
     width: PositiveInt
     doffs_px: FiniteFloat = 0.0
+    cx_px: FiniteFloat | None = None
+    cy_px: FiniteFloat | None = None
 
 
 def read_rig(path: str | Path, *, width: int | None = None, cameras: tuple[int, int] | None = None) -> Rig:
@@ -72,8 +74,11 @@ def read_rig(path: str | Path, *, width: int | None = None, cameras: tuple[int, 
     return rig_from_text(path, text, width=width, cameras=cameras)
 
 
-def write_rig(path: str | Path, rig: Rig) -> None:
-    """Write rig.json; the rig must be a single, known one.  Errors as `atomic_path`."""
+def write_rig(path: str | Path, rig: Rig, centre: tuple[float, float] | None = None) -> None:
+    """Write rig.json; the rig must be a single, known one, `centre` (cx, cy) the left camera's.
+
+    Errors as `atomic_path`.
+    """
     assert rig.is_metric, "an unknown rig has nothing to write"
     values = {
         "focal_px": float(rig.focal_px),
@@ -81,7 +86,31 @@ def write_rig(path: str | Path, rig: Rig) -> None:
         "width": int(rig.width),
         "doffs_px": float(rig.doffs_px),
     }
+    if centre is not None:
+        values |= {"cx_px": float(centre[0]), "cy_px": float(centre[1])}
     write_bytes(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def read_centre(path: str | Path, width: int) -> tuple[float, float] | None:
+    """The left camera's centre (column, row) at pictures of `width`, where a rig.json states it.
+
+    Raises:
+        UserError: as `read_rig`.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".json":
+        return None
+    try:
+        values = json.loads(read_text(path))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, Mapping) or "focal_px" not in values:
+        return None
+    known = RigFile.parse(dict(values), shown(path))
+    if known.cx_px is None or known.cy_px is None:
+        return None
+    scale = width / known.width
+    return (known.cx_px + 0.5) * scale - 0.5, (known.cy_px + 0.5) * scale - 0.5
 
 
 def find_calibration(folder: str | Path) -> Path | None:
@@ -99,4 +128,5 @@ def _rig_from_json(path: Path, text: str, width: int | None) -> Rig:
     if any(isinstance(value, Mapping) for value in values.values()):  # OpenCV's FileStorage writes JSON, too
         return rig_from_map(path, values, width=width)
     known: dict[str, Any] = dict(RigFile.parse(dict(values), shown(path)))
+    del known["cx_px"], known["cy_px"]
     return checked_rig(path, **known)

@@ -97,7 +97,7 @@ class LabelledDataset:
 
     def _view(self, view: View, name: str, side: str, window: Window, size: tuple[int, int]) -> View:
         if not self._files.has_labels(name, side):
-            return View.unlabelled(view.image)
+            return View.unlabelled(view.image, view.seen)
         path, picture = self._files.find(f"disparity{SIDES[side]}", name), self._files.find(side, name)
         assert path is not None
         if picture is not None and written_over(picture, path):
@@ -116,7 +116,8 @@ class LabelledDataset:
         if self.min_confidence > 0:
             confidence = _read_confidence(self._files.find(f"confidence{SIDES[side]}", name), lambda _: window)
             valid &= confidence >= self.min_confidence
-        return View(image=view.image, disparity=disparity * valid, valid=valid)
+        valid &= view.seen
+        return View(image=view.image, disparity=disparity * valid, valid=valid, seen=view.seen)
 
     def _select(self, known: Sequence[str], names: Sequence[str] | None, allow_missing: bool) -> list[str]:
         """Of the pairs called `names` (None: all that are known) those that have labels."""

@@ -19,6 +19,8 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path, PurePath
 
+import numpy as np
+
 from stereodistill.data.dataset import StereoDataset
 from stereodistill.data.folder import PairDataset, open_dataset
 from stereodistill.data.layouts import VIEW_NAMES, PairFiles, pair_name
@@ -259,6 +261,7 @@ class _Job:
     def _write(self, index: int, pair: StereoPair, labels: Labels) -> None:
         name = label_name(self.dataset.names[index])
         for view, (disparity, confidence) in labels.items():
+            disparity = np.where(_matched_on_both(pair, view, disparity), disparity, 0)
             write_label(self.out, name, view, disparity, confidence)
         if pair.rig.is_metric:
             write_rig(self.out / "rig" / f"{name}.json", pair.rig)
@@ -275,6 +278,18 @@ class _Job:
     def _settle(self, writes: deque[Future[None]]) -> None:
         writes.popleft().result()
         self.num_new += 1
+
+
+def _matched_on_both(pair: StereoPair, view: str, disparity: np.ndarray) -> np.ndarray:
+    """Bool (H, W): pixels that are not empty, and whose match is not either: rectification leaves some with nothing."""
+    sides = (pair.left, pair.right) if view == "left" else (pair.right, pair.left)
+    own, other = (side.seen[0].numpy() for side in sides)
+    if own.all() and other.all():
+        return own
+    shift: np.ndarray = np.nan_to_num(disparity) * np.float32(-1 if view == "left" else 1)
+    columns = np.arange(own.shape[1], dtype=np.float64) + np.asarray(shift, np.float64)
+    partner = np.take_along_axis(other, np.rint(columns).astype(int).clip(0, own.shape[1] - 1), axis=1)
+    return own & partner
 
 
 def _files(dataset: StereoDataset, index: int) -> PairFiles | None:

@@ -67,7 +67,7 @@ def trusted_target(pair: StereoPair, config: DistillLoss) -> tuple[Tensor, Tenso
     trusted = known & (confidence > config.trusted_above)
     if config.confidence == "mask":
         return disparity * trusted, trusted.float()
-    filled = fill_rows(disparity, trusted)
+    filled = fill_rows(disparity, trusted) * pair.left.seen
     return filled, (filled > 0).float()
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stereodistill.config import Config
 from stereodistill.errors import UserError
+from stereodistill.losses.empty import comparable, seen_pyramid
 from stereodistill.ops.image import gradient_x, gradient_y, image_pyramid, ssim
 from stereodistill.ops.resize import mask_pyramid
 from stereodistill.ops.warp import warp_to_left
@@ -43,11 +44,14 @@ def unsupervised_stereo(prediction: Prediction, frozen: Prediction, pair: Stereo
     probability = frozen.visible_logits[0].sigmoid()
     seen = probability if config.visible_above is None else probability > config.visible_above
     visible = mask_pyramid(seen, num_scales)
+    filled = [seen_pyramid(view.seen, num_scales) for view in (pair.left, pair.right)]
     sums: dict[str, list[Tensor]] = {"photometric": [], "absolute": [], "relative": []}
     for s, disparity in enumerate(prediction.disparities):
         before = frozen.disparities[s].detach()
         warped, _ = warp_to_left(rights[s], disparity / 2**s)
+        own, other = (None if masks is None else masks[s] for masks in filled)
         photo = photometric(lefts[s], warped, config.ssim_share)
+        photo = photo * comparable(own, other, warp_to_left, disparity / 2**s)
         sums["photometric"].append(2.0**-s * (visible[s][..., 1:-1, 1:-1] * photo).mean())
         distance = (1 - visible[s] + config.floor) * (disparity - before).abs()
         sums["absolute"].append(2.0**-s * config.absolute_weight * distance.mean())

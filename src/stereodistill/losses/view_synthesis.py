@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stereodistill.config import Config
 from stereodistill.errors import UserError
+from stereodistill.losses.empty import comparable, seen_pyramid
 from stereodistill.losses.unsupervised import photometric
 from stereodistill.ops.image import gradient_x, gradient_y, image_pyramid, second_gradient_x, second_gradient_y
 from stereodistill.ops.warp import warp_to_left, warp_to_right
@@ -50,6 +51,7 @@ def view_synthesis(prediction: Prediction, pair: StereoPair, config: ViewSynthes
     if min(pair.size) < least:
         raise UserError(f"images of {pair.size} are too small for {num_scales} scales: take at least {least} px a side")
     lefts, rights = (image_pyramid(view.image, num_scales) for view in (pair.left, pair.right))
+    filled = [seen_pyramid(view.seen, num_scales) for view in (pair.left, pair.right)]
     sums: dict[str, list[Tensor]] = {"photometric": [], "consistency": [], "smoothness": []}
     for m, pixels in enumerate(zip(prediction.disparities, prediction.disparities_right, strict=True)):
         left, right = lefts[m], rights[m]
@@ -57,7 +59,11 @@ def view_synthesis(prediction: Prediction, pair: StereoPair, config: ViewSynthes
         cells = left.shape[-1]  # a share of the width, in pixels of this scale
         left_again, _ = warp_to_left(right, d_left * cells)
         right_again, _ = warp_to_right(left, d_right * cells)
-        photo = photometric(left, left_again, config.ssim_share) + photometric(right, right_again, config.ssim_share)
+        seen_left, seen_right = (None if masks is None else masks[m] for masks in filled)
+        in_left = comparable(seen_left, seen_right, warp_to_left, d_left * cells)
+        in_right = comparable(seen_right, seen_left, warp_to_right, d_right * cells)
+        photo_left = photometric(left, left_again, config.ssim_share) * in_left
+        photo = photo_left + photometric(right, right_again, config.ssim_share) * in_right
         d_left_again, _ = warp_to_left(d_right, d_left * cells)
         d_right_again, _ = warp_to_right(d_left, d_right * cells)
         sums["photometric"].append(config.photometric_weight * photo.mean())

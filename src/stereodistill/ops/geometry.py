@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from stereodistill.errors import UserError
-from stereodistill.ops.resize import resize_image, resize_truth
+from stereodistill.ops.resize import resize_image, resize_mask, resize_truth
 from stereodistill.types import Rig, StereoPair, View
 
 
@@ -51,7 +51,9 @@ def resize_pair(pair: StereoPair, size: tuple[int, int]) -> StereoPair:
 
     def resize(view: View) -> View:
         disparity, valid = resize_truth(view.disparity, view.valid, size)
-        return View(image=resize_image(view.image, size), disparity=disparity, valid=valid)
+        return View(
+            image=resize_image(view.image, size), disparity=disparity, valid=valid, seen=resize_mask(view.seen, size)
+        )
 
     return replace(pair, left=resize(pair.left), right=resize(pair.right), rig=pair.rig.at_width(size[1]))
 

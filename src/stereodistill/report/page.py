@@ -27,6 +27,8 @@ def write_report(
     gallery: Sequence[GalleryRow] = (),
     intro: str = "",
     facts: Sequence[tuple[str, str]] = (),
+    lists: Sequence[tuple[str, Sequence[str]]] = (),
+    picture_key: bool = True,
     footer: str = "",
 ) -> Path:
     """Write the report atomically and return its path.
@@ -34,16 +36,21 @@ def write_report(
     Args:
         intro: plain text; a blank line starts a paragraph, `backticks` become code.
         facts: (label, value) pairs for the tiles at the top, such as ("pairs", "122").
-        tables, curves, gallery: each may be empty; its section is then left out.
+        lists: (title, lines) pairs, a section each.
+        tables, curves, gallery, lists: each may be empty; its section is then left out.
+        picture_key: explain the colours of disparity and error maps above the gallery.
 
     Raises:
         UserError: the file cannot be written.
     """
     sections = [
         _header(title, intro, facts),
+        *(_section(escape(title), [_list(lines)]) for title, lines in lists if lines),
         _section("Numbers", [table_html(table) for table in tables]),
         _section("Learning curves", [f'<div class="charts">{"".join(map(_chart, curves))}</div>'] if curves else []),
-        _section("Pictures", [_picture_key(gallery), *map(_gallery_row, gallery)] if gallery else []),
+        _section(
+            "Pictures", [_picture_key(gallery) if picture_key else "", *map(_gallery_row, gallery)] if gallery else []
+        ),
         f"<footer>{_inline(footer)}</footer>" if footer else "",
     ]
     style = (files("stereodistill.report") / "style.css").read_text(encoding="utf-8")
@@ -68,7 +75,8 @@ def table_html(table: Table) -> str:
     notes = "".join(f"<li>{_inline(line)}</li>" for line in lines)
     return (
         f'<div class="card"><div class="scroll"><table><caption>{escape(table.title)}</caption>'
-        f'<thead>{_groups(table.columns)}<tr><th scope="col" style="text-align:left">method</th>{head}</tr></thead>'
+        f'<thead>{_groups(table.columns)}<tr><th scope="col" style="text-align:left">{escape(table.heading)}</th>'
+        f"{head}</tr></thead>"
         f'<tbody>{body}</tbody></table></div><ul class="notes">{notes}</ul></div>'
     )
 
@@ -111,6 +119,10 @@ def _header(title: str, intro: str, facts: Sequence[tuple[str, str]]) -> str:
 def _section(title: str, parts: Iterable[str]) -> str:
     content = "\n".join(parts)
     return f"<section>\n<h2>{title}</h2>\n{content}\n</section>" if content else ""
+
+
+def _list(lines: Sequence[str]) -> str:
+    return f'<div class="card"><ul>{"".join(f"<li>{_inline(line)}</li>" for line in lines)}</ul></div>'
 
 
 def _chart(chart: Chart) -> str:

@@ -121,6 +121,8 @@ class Table:
     rows: tuple[Row, ...]
     note: str = ""
     footnotes: tuple[str, ...] = field(default=())
+    heading: str = "method"
+    """What the rows are."""
 
     def __post_init__(self) -> None:
         for row in self.rows:

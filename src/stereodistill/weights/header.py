@@ -37,6 +37,8 @@ class WeightsHeader(Config):
     version: str = ""
     """Version of the package that wrote the file."""
     notes: str = ""
+    rectified: bool = False
+    """Learned from pictures that `rectify` made of a raw camera's: a raw photo of it must be undistorted first."""
 
     @field_validator("input_size")
     @classmethod

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from stereodistill.ops.geometry import swap_pair
-from stereodistill.ops.resize import resize_image, resize_truth
+from stereodistill.ops.resize import resize_image, resize_mask, resize_truth
 from stereodistill.types import Image, StereoPair, View
 
 Size = tuple[int, int]
@@ -31,10 +31,11 @@ def resize(pair: StereoPair, size: Size | None) -> StereoPair:
 def _resize_view(view: View, size: Size) -> View:
     """As `resize_pair`, but nothing is spent on the ground truth of a view of which nothing is known."""
     image = _resize_image(view.image, size)
+    seen = torch.ones(1, *size, dtype=torch.bool) if view.seen.all() else resize_mask(view.seen, size)
     if not view.disparity.any():
-        return View.unlabelled(image)
+        return View.unlabelled(image, seen)
     disparity, valid = resize_truth(view.disparity, view.valid, size)
-    return View(image=image, disparity=disparity, valid=valid)
+    return View(image=image, disparity=disparity, valid=valid, seen=seen)
 
 
 def _resize_image(image: Image, size: Size) -> Image:

@@ -63,7 +63,7 @@ def check_dataset(
             progress(index + 1, num_pairs)
     if listed is not None and missing:
         findings.append(_missing_finding(missing, listed.total))
-    findings += [*files.findings(), *pictures.findings(), *truth.findings(), *judge_geometry(geometry)]
+    findings += [*files.findings(), *pictures.findings(), *truth.findings(), *judge_geometry(geometry, _named(source))]
     measured = [g for g in geometry.values() if g.is_measured]
     return CheckReport(
         findings=findings,
@@ -75,6 +75,11 @@ def check_dataset(
         num_expected=None if listed is None else listed.total,
         num_missing=None if listed is None else len(missing),
     )
+
+
+def _named(source: object) -> str:
+    """What a command calls the data."""
+    return str(source) if isinstance(source, (str, Path)) else "DATA"
 
 
 def _open(

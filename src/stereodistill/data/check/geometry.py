@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import numpy as np
@@ -19,10 +20,12 @@ _SOME_NEGATIVE = 0.04
 _CLEAR_ORDER = 0.15
 _STILL_PX = 0.6
 _SYSTEMATIC = 0.25
+# Beyond these, pictures come raw from the cameras: a bumped rig is off by less, and its rows do not bend.
+_RAW_PX, _RAW_BEND_PX = 8.0, 1.0
 
 
-def judge_geometry(geometry: dict[str, ViewGeometry]) -> list[Finding]:
-    """Findings from the measured pairs (pair name -> measurement)."""
+def judge_geometry(geometry: dict[str, ViewGeometry], source: str = "DATA") -> list[Finding]:
+    """Findings from the measured pairs (pair name -> measurement); `source` is what commands call the data."""
     measured = {name: g for name, g in geometry.items() if g.is_measured}
     findings = _judge_matches(geometry, measured)
     same = {name: g for name, g in measured.items() if _is_same_view(g)}
@@ -46,7 +49,7 @@ def judge_geometry(geometry: dict[str, ViewGeometry]) -> list[Finding]:
     if offset:
         findings.append(_judge_offset(offset, len(measured)))
     if tilted:
-        findings.append(_judge_rows(tilted, len(measured)))
+        findings.append(_judge_rows(tilted, len(measured), source))
     return findings
 
 
@@ -73,16 +76,34 @@ def _judge_offset(offset: dict[str, ViewGeometry], num_measured: int) -> Finding
     return finding("principal_point_offset", _severity(offset, num_measured), message, remedy, offset)
 
 
-def _judge_rows(tilted: dict[str, ViewGeometry], num_measured: int) -> Finding:
+def raw_remedy(source: str) -> str:
+    """What makes pairs of raw footage, as commands to type."""
+    return (
+        f"`stereodistill rectify {shlex.quote(source)} --calibration FILE --out pairs`; without a calibration first "
+        "`stereodistill calibrate PICTURES --board 9x6 --square-mm 25 --out FILE`"
+    )
+
+
+def _judge_rows(tilted: dict[str, ViewGeometry], num_measured: int, source: str) -> Finding:
     offset_px = _median(tilted, lambda g: g.vertical_offset_px)
     error_px = _median(tilted, lambda g: g.row_error_px)
     roll_deg = _median(tilted, lambda g: g.rotation_deg)
+    is_raw = _median(tilted, lambda g: g.row_error_px / g.unit_px) > _RAW_PX or _median(tilted, _bend) > _RAW_BEND_PX
     message = (
+        f"{'raw: not rectified: ' if is_raw else ''}"
         f"in {len(tilted)} of {num_measured} pairs the rows of the views do not agree: right lies {offset_px:+.1f} px "
         f"lower, turned by {roll_deg:+.2f} degrees, off by {error_px:.1f} px towards the edges"
     )
-    remedy = "rectify the images (OpenCV: stereoRectify and remap); raw camera images do not do"
+    mend = f"`stereodistill rectify {shlex.quote(source)} --refine --out mended` mends them from their own matches"
+    remedy = raw_remedy(source) if is_raw else mend
     return finding("rows_not_aligned", _severity(tilted, num_measured), message, remedy, tilted)
+
+
+def _bend(g: ViewGeometry) -> float:
+    """How far the rows are from a tilted plane, in pixels of the working size: lens distortion bends them."""
+    design = np.column_stack([np.ones(len(g.points)), g.points])
+    plane = design @ np.linalg.lstsq(design, g.rows_px, rcond=None)[0]
+    return float(np.percentile(np.abs(g.rows_px - plane), 90)) / g.unit_px
 
 
 def _is_misaligned(g: ViewGeometry) -> bool:
