@@ -121,7 +121,7 @@ def parse_scalar(text: str) -> Any:
 class _Loader(yaml.SafeLoader):
     """Scalars of YAML 1.2 (its core schema): `1e-4` is a number; dates, `12:30` and `yes` are text, as they look."""
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 for _tag, _pattern, _starts in (
@@ -132,7 +132,9 @@ for _tag, _pattern, _starts in (
     ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
     ("merge", r"<<", ["<"]),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _starts)
+    _Loader.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _starts
+    )
 
 
 def _scalar(node: yaml.Node) -> str:
@@ -152,18 +154,20 @@ def _float(text: str) -> float:
 
 def _plain(values: Any) -> Any:
     """The same values; ValueError for what is no plain data (a date, bytes, a set, an odd key) or too much."""
-    waiting, seen = [values], 0
+    waiting: list[Any] = [values]
+    seen = 0
     while waiting:
         value, seen = waiting.pop(), seen + 1
         if seen > MOST_VALUES:  # also a value that holds itself
             raise ValueError(f"more than {MOST_VALUES} values")
         if isinstance(value, dict):
-            odd = [key for key in value if not isinstance(key, str)]
+            known = cast("dict[Any, Any]", value)
+            odd = [key for key in known if not isinstance(key, str)]
             if odd:
                 raise ValueError(f"the key {str(odd[0])[:40]!r} is no text")
-            waiting.extend(value.values())
+            waiting.extend(known.values())
         elif isinstance(value, list):
-            waiting.extend(value)
+            waiting.extend(cast("list[Any]", value))
         elif value is not None and not isinstance(value, str | int | float):
             raise ValueError(f"expected text, numbers, lists and maps, found a {type(value).__name__}")
     return values
