@@ -121,7 +121,7 @@ def parse_scalar(text: str) -> Any:
 class _Loader(yaml.SafeLoader):
     """Scalars of YAML 1.2 (its core schema): `1e-4` is a number; dates, `12:30` and `yes` are text, as they look."""
 
-    yaml_implicit_resolvers: Any = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 for _tag, _pattern, _starts in (
@@ -161,11 +161,11 @@ def _plain(values: Any) -> Any:
         if seen > MOST_VALUES:  # also a value that holds itself
             raise ValueError(f"more than {MOST_VALUES} values")
         if isinstance(value, dict):
-            value = cast("dict[Any, Any]", value)
-            odd = [key for key in value if not isinstance(key, str)]
+            known = cast("dict[Any, Any]", value)
+            odd = [key for key in known if not isinstance(key, str)]
             if odd:
                 raise ValueError(f"the key {str(odd[0])[:40]!r} is no text")
-            waiting.extend(value.values())
+            waiting.extend(known.values())
         elif isinstance(value, list):
             waiting.extend(cast("list[Any]", value))
         elif value is not None and not isinstance(value, str | int | float):

@@ -79,8 +79,7 @@ class Filled:
                 f"{self._files.root}: no labels of the {side} view of {name!r} to fill with; run `stereodistill label` "
                 "again with the same data and folder, it goes on where it stopped"
             )
-        stored = read_disparity_window(path, choose)[0]
-        second = torch.as_tensor(stored)[None]
+        second = torch.as_tensor(read_disparity_window(path, choose)[0])[None]
         if second.shape != view.disparity.shape:
             sizes = [f"{t.shape[-1]}x{t.shape[-2]}" for t in (view.image, second)]
             raise UserError(f"{path}: the image is {sizes[0]}, its label {sizes[1]}; these labels belong to other data")
