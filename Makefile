@@ -1,5 +1,6 @@
 # make demo   the whole pipeline on procedural worlds, in minutes, without a GPU; report in demo/report.html
 # make test   the test suite
+# make docs   the documentation as a site, build/site/index.html; a warning stops it
 # make lint   formatter, linter, type checker, import rule, spelling
 # Each makes .venv first when it is not there.  PYTHON=python3.12 chooses another interpreter, OUT=dir the demo's folder.
 
@@ -13,13 +14,16 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 # Python 3.10 is older than some of the pinned releases; there the tested ranges of pyproject.toml decide.
 LOCKED = $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
-.PHONY: demo test lint clean
+.PHONY: demo test docs lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/stereodistill demo --out $(OUT)
 
 test: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .

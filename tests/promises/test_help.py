@@ -86,8 +86,8 @@ def test_every_documented_command_line_uses_options_that_exist(helps):
     texts = helps[0]
     lines = [
         line
-        for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-        for line in re.findall(r"^(?:\w+=\S+ )?stereodistill (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+        for line in re.findall(r"^(?:\w+=\S+ )?stereodistill (.+)$", _one_line_each(page), re.MULTILINE)
     ]
     assert len(lines) >= 5
     for line in lines:
@@ -104,6 +104,10 @@ def test_version_without_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"stereodistill \d+\.\d+\.\d+\n", done.stdout)
+
+
+def _one_line_each(page: Path) -> str:
+    return page.read_text(encoding="utf-8").replace("\\\n", " ")
 
 
 def _cpu_s(*arguments: str) -> float:

@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -240,7 +241,10 @@ def test_unreachable_hub_is_one_clear_line(tmp_path, monkeypatch):
     assert "no folder 'somebody/street-depth' here" in message and "network connection" in message
 
 
-def test_push_to_hub_uploads_the_folder(folder, monkeypatch):
+def test_push_to_hub_uploads_weights_and_card(folder, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(folder, tmp_path / "weights"))
+    for name in ("README.md", "street.jpg", "diary.txt"):
+        (folder / name).write_text("kept beside the weights")
     calls = []
 
     class Api:
@@ -251,12 +255,16 @@ def test_push_to_hub_uploads_the_folder(folder, monkeypatch):
             calls.append(("create", repo_id, private))
 
         def upload_folder(self, repo_id, folder_path, allow_patterns):
-            calls.append(("upload", repo_id, Path(folder_path), TENSORS in allow_patterns and CONFIG in allow_patterns))
+            files = {p.name for p in Path(folder_path).iterdir() if any(p.match(pattern) for pattern in allow_patterns)}
+            calls.append(("upload", repo_id, files))
 
     monkeypatch.setattr("huggingface_hub.HfApi", Api)
     address = weights.push_to_hub(folder, "somebody/street-depth", private=True, token="secret")
     assert address == "https://huggingface.co/somebody/street-depth"
-    assert calls[1:] == [("create", "somebody/street-depth", True), ("upload", "somebody/street-depth", folder, True)]
+    assert calls[1:] == [
+        ("create", "somebody/street-depth", True),
+        ("upload", "somebody/street-depth", {TENSORS, CONFIG, "README.md", "street.jpg"}),
+    ]
 
 
 def test_the_hub_mixin_reads_the_folder(folder, model):

@@ -21,6 +21,8 @@ from stereodistill.weights.header import FORMAT, WeightsHeader, header_text, par
 from stereodistill.weights.locate import CONFIG, PICKLE_SUFFIXES, TENSORS, first_line, shipped, tensor_file
 
 _METADATA_KEY = "stereodistill"
+CARD = ("README.md", "*.jpg")
+"""A model card and its pictures, beside the weights."""
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """How the numbers of a network may be stored."""
 
@@ -88,6 +90,8 @@ def catalogue() -> dict[str, WeightsHeader]:
 def push_to_hub(source: str | Path, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
     """Upload a weights folder to the Hugging Face hub and return its address; `from_pretrained(repo_id)` reads it.
 
+    A model card in it, `README.md` and `*.jpg`, goes along.
+
     Needs a token of the hub (argument, `HF_TOKEN` or `hf auth login`).  Raises UserError when the hub refuses.
     """
     from huggingface_hub import HfApi
@@ -98,7 +102,7 @@ def push_to_hub(source: str | Path, repo_id: str, *, private: bool = False, toke
     api = HfApi(token=token)
     try:
         api.create_repo(repo_id, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=[TENSORS, CONFIG, "README.md"])
+        api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=[TENSORS, CONFIG, *CARD])
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise UserError(f"Hugging Face hub: could not upload to {repo_id!r}: {first_line(error)}") from error
     return f"https://huggingface.co/{repo_id}"
