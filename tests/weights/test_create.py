@@ -41,7 +41,11 @@ def test_own_weights_and_options(tmp_path):
     ("name", "given", "message"),
     [
         ("resnet50", {}, "unknown network 'resnet50': expected one of"),
-        ("vgg_mono", {"pretrained": True}, r"no weights ship for the network 'vgg_mono' \(they do for: lite0_mono, lite_stereo"),
+        (
+            "vgg_mono",
+            {"pretrained": True},
+            r"no weights ship for the network 'vgg_mono' \(they do for: lite0_mono, lite_stereo",
+        ),
         ("lite_stereo", {"pretrained": True, "width": 32}, "the weights say how 'lite_stereo' is built: leave out"),
         ("lite_stereo", {"pretrained": "nowhere"}, "no weights 'nowhere'"),
     ],
