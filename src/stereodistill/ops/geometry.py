@@ -95,7 +95,7 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (0, right, 0, bottom), mode="replicate")
 
 
-def unpad(maps: Tensor, size: Sequence[int], stride: int = 1) -> Tensor:
+def unpad(maps: Tensor, size: torch.Size | Sequence[int], stride: int = 1) -> Tensor:
     """The part of maps of a padded image, at 1/`stride` of it, that belongs to the image of `size` (height, width)."""
     return maps[..., : -(-size[0] // stride), : -(-size[1] // stride)]
 
