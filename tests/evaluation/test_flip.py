@@ -15,7 +15,7 @@ from stereodistill.evaluation import evaluate
 from stereodistill.predict import MonoPredictor, StereoPredictor
 from stereodistill.predict.fusion import fuse_flipped
 from stereodistill.report import Table
-from stereodistill.types import Prediction
+from stereodistill.types import Prediction, View
 from stereodistill.weights import WeightsHeader
 
 WIDTH = 101
@@ -126,11 +126,11 @@ def wide(make_pair):
     pair = make_pair(truth=5.0)
     numbers = torch.Generator().manual_seed(1)
 
-    def view(old):
+    def view():
         disparity = torch.full((1, 12, 200), 5.0)
-        return replace(old, image=torch.rand(3, 12, 200, generator=numbers), disparity=disparity, valid=disparity > 0)
+        return View(image=torch.rand(3, 12, 200, generator=numbers), disparity=disparity, valid=disparity > 0)
 
-    return replace(pair, left=view(pair.left), right=view(pair.right), rig=replace(pair.rig, width=200))
+    return replace(pair, left=view(), right=view(), rig=replace(pair.rig, width=200))
 
 
 def test_edges_weigh_the_two_answers_of_a_mono_network(wide, pairs_of):

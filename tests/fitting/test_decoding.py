@@ -46,7 +46,7 @@ def test_fit_decodes_a_picture_for_the_check_for_the_labels_and_for_validation(t
         raise Reached
 
     # By its module: `stereodistill.fit` is the function.
-    monkeypatch.setattr(importlib.import_module("stereodistill.fitting"), "train_shown", stop)
+    monkeypatch.setattr(importlib.import_module("stereodistill.fitting.course"), "train_shown", stop)
     with pytest.raises(Reached):
         fit(tmp_path / "pairs", tmp_path / "out", teacher="sgbm", epochs=1, val_fraction=0.2, device="cpu")
     files = [path for side in ("left", "right") for path in (tmp_path / "pairs" / side).iterdir()]

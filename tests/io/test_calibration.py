@@ -179,7 +179,11 @@ VERTICAL = OPENCV.replace("3.25e+02, -60., 0., 500., 240., 0.,", "320., 0., 0., 
 @pytest.mark.parametrize(
     ("name", "text", "word"),
     [
-        ("rig.json", RIG_JSON.replace("doffs_px", "doff_px"), r"doff_px.*known keys here: baseline_m, doffs_px"),
+        (
+            "rig.json",
+            RIG_JSON.replace("doffs_px", "doff_px"),
+            r"doff_px.*known keys here: baseline_m, cx_px, cy_px, doffs_px",
+        ),
         ("rig.json", RIG_JSON.replace("721.54", '"721"'), "focal_px"),
         ("rig.json", RIG_JSON.replace("721.54", "-721.54"), "focal length is -721.54"),
         ("rig.json", RIG_JSON.replace("721.54", "NaN"), "focal_px"),

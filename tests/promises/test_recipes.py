@@ -141,7 +141,9 @@ def _start(num_processes: int, *arguments: object) -> list[subprocess.Popen]:
 def test_two_processes_train_every_recipe_with_the_losses_of_one(rendered, labels, starts, imagenet, tmp_path):
     """CPU processes keep their batch norms to themselves: the one process looks at the halves of a batch in turn."""
     jobs = tmp_path / "jobs.json"
-    small = {name: _small(read_recipe(name), rendered, labels, starts, imagenet) for name in recipe_names()}
+    # Networks of transformers drop paths at random, in each process others.
+    ours = [name for name in recipe_names() if not name.startswith("fit_hf_")]
+    small = {name: _small(read_recipe(name), rendered, labels, starts, imagenet) for name in ours}
     # `full` trains the stages that come before; the other rows start from the first of them.
     joint = [name for name in small if "after" in read_recipe(name) and name != "ye2021/full"]
     small |= {name: [*small[name], f"model.weights={starts['recursive_mono']}"] for name in joint}

@@ -73,9 +73,10 @@ def fit(
     start_s, out = time.monotonic(), Path(out)
     if calibration is not None:
         data, layout = _rectified(data, calibration, out, layout, rig, progress), "auto"
-    asked = Asked(
-        data=pair_name(Path(data)), teacher=teacher, student=student, seed=seed, layout=layout, rig=_plain(rig),
-        finetune=finetune, minutes=minutes, epochs=epochs, val_fraction=val_fraction, then=then,
+    asked = Asked.parse(
+        {"data": pair_name(Path(data)), "teacher": teacher, "student": student, "seed": seed, "layout": layout, "rig": _plain(rig),
+             "finetune": finetune, "minutes": minutes, "epochs": epochs, "val_fraction": val_fraction, "then": then},
+        "fit",
     )  # fmt: skip
     asked.refuse_odd()
     dataset = open_dataset(data, layout=layout, rig=rig)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -61,7 +63,8 @@ def _remade_rows(left: Tensor, right: Tensor, before: int, after: int) -> Tensor
     )
 
 
-def _unflatten(tensor: Tensor, dim: int, sizes: tuple[int, int]) -> Tensor:
+def _unflatten(tensor: Tensor, dim: int, sizes: tuple[Any, Any]) -> Tensor:
+    """`sizes` are whole numbers, symbolic ones while a graph is converted."""
     return tensor.unflatten(dim, sizes)  # pyright: ignore[reportUnknownVariableType]
 
 

@@ -17,7 +17,7 @@ def numbers(seed: float = SEED) -> torch.Tensor:
 
 
 def daylight() -> LightRows:
-    light = LightRows(torch.zeros(33, 1))
+    light = LightRows(torch.zeros(32, 1))
     light.sun_direction[1], light.sun[:], light.ambient[:] = 1.0, 0.8, 0.5
     light.zenith[:] = light.horizon[:] = 0.9
     return light

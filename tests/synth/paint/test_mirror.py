@@ -30,7 +30,7 @@ def test_dents_bend_a_panel_a_little_and_the_same_for_both_cameras():
 
 
 def daylight() -> LightRows:
-    light = LightRows(torch.zeros(33, 1))
+    light = LightRows(torch.zeros(32, 1))
     light.sun_direction[1], light.sun[:], light.ambient[:] = 1.0, 1.0, 0.5  # sun overhead
     light.zenith[:] = light.horizon[:] = 0.9
     return light
