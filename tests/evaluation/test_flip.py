@@ -149,12 +149,13 @@ def test_edges_weigh_the_two_answers_of_a_mono_network(wide, pairs_of):
     assert "flip=edges" in table.to_markdown()
 
 
-def test_a_stereo_network_of_both_views_gets_its_borders_from_one_answer_each(wide, pairs_of):
+def test_a_stereo_network_of_both_views_gets_its_left_border_from_the_mirrored_answer(wide, pairs_of):
     network = StereoPredictor(Seen("stereo"), WeightsHeader(architecture="recursive", kind="stereo"))
     found = evaluate(data=pairs_of([wide]), protocol="stereo:flip=edges", weights=network)
     # The mirrored pair's right view is the left one's mirror image: of it the network says the right disparity.
     columns, shown = np.linspace(1, 3, 200), 4 * wide.left.image[0].numpy()
-    share = np.array([expected_share_of_mirrored(100 * x / 199) for x in range(200)])
+    # From the text: all of it in the first 5 % of the width, nothing from 10 % on.
+    share = np.array([min(max(1 - (x / 199 - 0.05) / 0.05, 0), 1) for x in range(200)])
     expected = shown + share * columns[::-1] + (1 - share) * columns
     assert found["metrics"]["epe"] == pytest.approx(np.abs(expected - 5).mean(), rel=1e-5)
     assert found["protocol"] == "stereo:flip=edges"

@@ -74,8 +74,9 @@ def fit(
     if calibration is not None:
         data, layout = _rectified(data, calibration, out, layout, rig, progress), "auto"
     asked = Asked.parse(
-        {"data": pair_name(Path(data)), "teacher": teacher, "student": student, "seed": seed, "layout": layout, "rig": _plain(rig),
-             "finetune": finetune, "minutes": minutes, "epochs": epochs, "val_fraction": val_fraction, "then": then},
+        {"data": pair_name(Path(data)), "teacher": teacher, "student": student, "seed": seed, "layout": layout,
+         "rig": _plain(rig), "finetune": finetune, "minutes": minutes, "epochs": epochs,
+         "val_fraction": val_fraction, "then": then},
         "fit",
     )  # fmt: skip
     asked.refuse_odd()

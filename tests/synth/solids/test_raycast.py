@@ -90,7 +90,9 @@ def test_a_rounded_box_obeys_its_equation_and_its_normals_stand_on_it():
     numbers = (x[hit], y[hit], *(np.repeat(c[:, None], hit.sum(), 1) for c in (row, rays.reshape(-1))))
     pixel_x, pixel_y, shape, ray = (torch.from_numpy(n.astype(np.float32)) for n in numbers)
     kinds = torch.full((int(hit.sum()),), int(Kind.ROUNDED))
-    normal = torch.stack(solid_surface(kinds, SolidRows(shape), ray, pixel_x, pixel_y, depth[winner == 0]).normal)
+    plain = torch.zeros(sum(SolidRows.WIDTHS.values()) - len(shape), shape.shape[1])  # how it looks does not matter
+    shape = SolidRows(torch.cat([shape, plain]))
+    normal = torch.stack(solid_surface(kinds, shape, ray, pixel_x, pixel_y, depth[winner == 0]).normal)
     field = np.full((3, *SIZE), np.nan)
     field[:, hit] = normal.numpy()
     point = camera().position[0] + depth.numpy()[..., None] * (
