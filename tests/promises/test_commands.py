@@ -151,7 +151,7 @@ def test_weights_show_and_list(cli, mono_weights):
     assert (header["architecture"], header["kind"], len(header["hash"])) == ("lite_mono", "mono", 64)
     done = cli("weights", "list")
     assert done.code == 0
-    assert [line.split()[0] for line in done.out.splitlines()] == ["lite_stereo"]
+    assert [line.split()[0] for line in done.out.splitlines()] == ["lite0_mono", "lite_stereo"]
 
 
 def test_export_says_what_it_wrote(cli, tmp_path, monkeypatch):

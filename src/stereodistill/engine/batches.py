@@ -25,8 +25,8 @@ Prepare = Callable[[StereoDataset, int, np.random.Generator], StereoPair]
 class Batches(Dataset):
     """Micro-batch k of this process, augmented and collated.
 
-    `prepare`: one way of preparing a sample, or several, of which each micro-batch takes one, the same in every
-    process (sizes, for example, that cannot be mixed in a batch).
+    `prepare`: one way of preparing a sample, or several, of which each step of `accumulate` micro-batches takes one,
+    the same in every process (sizes, for example, that cannot be mixed in a batch).
     The stream of samples is one endless sequence of positions; epoch e visits a permutation that depends
     on (seed, e).  A global micro-batch takes the next positions, each process its own share of them.
     """
@@ -40,10 +40,11 @@ class Batches(Dataset):
         batch_size: int,
         rank: int = 0,
         num_ranks: int = 1,
+        accumulate: int = 1,
     ):
         self.samples, self.seed = samples, seed
         self.variants = [prepare] if callable(prepare) else list(prepare)
-        self.batch_size, self.rank = batch_size, rank
+        self.batch_size, self.rank, self.accumulate = batch_size, rank, accumulate
         self.per_rank = batch_size // num_ranks
         assert self.per_rank * num_ranks == batch_size, "the batch must divide by the number of processes"
 
@@ -51,7 +52,9 @@ class Batches(Dataset):
         first = number * self.batch_size + self.rank * self.per_rank
         prepare = self.variants[0]
         if len(self.variants) > 1:
-            prepare = self.variants[int(rng(self.seed, 0, number, VARIANT).integers(len(self.variants)))]
+            prepare = self.variants[
+                int(rng(self.seed, 0, number // self.accumulate, VARIANT).integers(len(self.variants)))
+            ]
         return collate([self._sample(first + i, prepare) for i in range(self.per_rank)])
 
     def _sample(self, position: int, prepare: Prepare) -> StereoPair:

@@ -162,6 +162,7 @@ def make_batches(recipe: Recipe, samples: StereoDataset, accelerator: Accelerato
         batch_size=micro,
         rank=accelerator.process_index,
         num_ranks=accelerator.num_processes,
+        accumulate=recipe.loop.accumulate,
     )
 
 
